@@ -1,0 +1,178 @@
+#include "base/sql_text.h"
+
+#include <array>
+
+#include "base/text.h"
+
+namespace dbaudit {
+namespace {
+
+bool starts_word(char c) { return is_letter(c) || c == '_' || c == '$' || static_cast<unsigned char>(c) >= 0x80; }
+bool continues_word(char c) { return starts_word(c) || is_digit(c); }
+
+class Lexer {
+ public:
+  explicit Lexer(std::string_view text) : text_(text) {}
+
+  std::vector<SqlToken> run() {
+    while (at_ < text_.size()) next();
+    return std::move(tokens_);
+  }
+
+ private:
+  [[nodiscard]] char peek(std::size_t ahead = 0) const {
+    return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
+  }
+
+  void emit(SqlTokenKind kind, std::size_t begin, std::string text) {
+    tokens_.push_back({kind, std::move(text), begin, at_});
+  }
+
+  void next() {
+    const char c = peek();
+    if (c == ' ' || (c >= '\t' && c <= '\r')) {
+      ++at_;
+    } else if (c == '#' || (c == '-' && peek(1) == '-' && (peek(2) <= ' '))) {
+      skip_line();
+    } else if (c == '/' && peek(1) == '*') {
+      comment();
+    } else if (in_executable_comment_ && c == '*' && peek(1) == '/') {
+      in_executable_comment_ = false;
+      at_ += 2;
+    } else if (c == '\'' || c == '"') {
+      string(c);
+    } else if (c == '`') {
+      quoted_identifier();
+    } else if (is_digit(c) || (c == '.' && is_digit(peek(1)))) {
+      number();
+    } else if (c == '@') {
+      variable();
+    } else if (starts_word(c)) {
+      word();
+    } else {
+      ++at_;
+      emit(SqlTokenKind::symbol, at_ - 1, std::string(1, c));
+    }
+  }
+
+  void skip_line() {
+    while (at_ < text_.size() && text_[at_] != '\n') ++at_;
+  }
+
+  void comment() {
+    std::size_t start = at_ + 2;
+    if (start < text_.size() && text_[start] == 'M') ++start;
+    if (start < text_.size() && text_[start] == '!') {
+      at_ = start + 1;
+      while (is_digit(peek())) ++at_;
+      in_executable_comment_ = true;
+      return;
+    }
+    const std::size_t end = text_.find("*/", at_ + 2);
+    at_ = end == std::string_view::npos ? text_.size() : end + 2;
+  }
+
+  void string(char quote) {
+    const std::size_t begin = at_++;
+    while (at_ < text_.size()) {
+      if (text_[at_] == '\\') {
+        at_ += 2;
+      } else if (text_[at_] == quote && peek(1) == quote) {
+        at_ += 2;
+      } else if (text_[at_++] == quote) {
+        break;
+      }
+    }
+    if (at_ > text_.size()) at_ = text_.size();
+    emit(SqlTokenKind::string, begin, std::string(text_.substr(begin, at_ - begin)));
+  }
+
+  void quoted_identifier() {
+    const std::size_t begin = at_++;
+    std::string name;
+    while (at_ < text_.size()) {
+      if (text_[at_] == '`' && peek(1) != '`') break;
+      if (text_[at_] == '`') ++at_;
+      name += text_[at_++];
+    }
+    if (at_ < text_.size()) ++at_;
+    emit(SqlTokenKind::identifier, begin, std::move(name));
+  }
+
+  void number() {
+    const std::size_t begin = at_;
+    if (peek() == '0' && (peek(1) == 'x' || peek(1) == 'b')) at_ += 2;
+    while (continues_word(peek()) || peek() == '.' || ((peek() == '+' || peek() == '-') && exponent_before(begin)))
+      ++at_;
+    const std::string digits(text_.substr(begin, at_ - begin));
+    // "1st_column" is a name that starts with a digit.
+    bool numeric = true;
+    for (const char c : digits)
+      numeric = numeric && (is_digit(c) || c == '.' || c == 'e' || c == 'E' || c == '+' || c == '-');
+    const bool hexadecimal = digits.size() > 2 && digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'b');
+    emit(numeric || hexadecimal ? SqlTokenKind::number : SqlTokenKind::word, begin, digits);
+  }
+
+  [[nodiscard]] bool exponent_before(std::size_t begin) const {
+    return at_ > begin + 1 && (text_[at_ - 1] == 'e' || text_[at_ - 1] == 'E') && is_digit(text_[at_ - 2]) &&
+           is_digit(peek(1));
+  }
+
+  void variable() {
+    const std::size_t begin = at_++;
+    if (peek() == '@') ++at_;
+    while (continues_word(peek()) || peek() == '.') ++at_;
+    emit(SqlTokenKind::variable, begin, std::string(text_.substr(begin, at_ - begin)));
+  }
+
+  void word() {
+    const std::size_t begin = at_;
+    while (continues_word(peek())) ++at_;
+    emit(SqlTokenKind::word, begin, std::string(text_.substr(begin, at_ - begin)));
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  bool in_executable_comment_ = false;
+  std::vector<SqlToken> tokens_;
+};
+
+}  // namespace
+
+std::vector<SqlToken> sql_tokens(std::string_view statement) { return Lexer(statement).run(); }
+
+std::string without_literals(std::string_view statement) {
+  // Only what the lexer understood is kept, so that a comment cannot carry a literal along.
+  std::string out;
+  std::size_t last_end = 0;
+  for (const SqlToken& token : sql_tokens(statement)) {
+    if (!out.empty() && token.begin > last_end) out += ' ';
+    last_end = token.end;
+    const bool literal = token.kind == SqlTokenKind::string || token.kind == SqlTokenKind::number;
+    out += literal ? std::string_view("?") : statement.substr(token.begin, token.end - token.begin);
+  }
+  return out;
+}
+
+std::string without_secrets(std::string_view statement) {
+  const std::string lower = to_lower(statement);
+  for (const std::string_view mark : {"identified", "password", "_pwd", "secret", "wsrep_sst_auth"}) {
+    if (lower.find(mark) != std::string::npos) return without_literals(statement);
+  }
+  return std::string(statement);
+}
+
+bool is_secret_variable(std::string_view name) {
+  // report_password: MySQL refman "Replica Server Options"; *_bind_root_pwd: "LDAP Pluggable Authentication";
+  // wsrep_sst_auth, wsrep_provider_options (may hold socket.ssl_key passwords): MariaDB "Galera Cluster System
+  // Variables".
+  constexpr std::array<std::string_view, 5> kSecrets{"report_password", "wsrep_sst_auth", "wsrep_provider_options",
+                                                     "authentication_ldap_simple_bind_root_pwd",
+                                                     "authentication_ldap_sasl_bind_root_pwd"};
+  for (const std::string_view secret : kSecrets) {
+    if (equals_ignoring_case(name, secret)) return true;
+  }
+  return false;
+}
+
+}  // namespace dbaudit

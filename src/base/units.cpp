@@ -1,0 +1,126 @@
+#include "base/units.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <cmath>
+
+#include "base/text.h"
+
+namespace dbaudit {
+namespace {
+
+struct Unit {
+  std::string_view name;
+  double factor;
+};
+
+constexpr std::array<Unit, 5> kTimeUnits{{{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}, {"ms", 0.001}}};
+
+// Reads an unsigned decimal number at the start of `text` and removes it.
+std::optional<double> take_number(std::string_view& text) {
+  std::size_t length = 0;
+  while (length < text.size() && (is_digit(text[length]) || text[length] == '.')) ++length;
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + length, number, std::chars_format::fixed);
+  if (error != std::errc{} || end != text.data() + length) return std::nullopt;
+  text.remove_prefix(length);
+  return number;
+}
+
+std::string_view take_letters(std::string_view& text) {
+  std::size_t length = 0;
+  while (length < text.size() && is_letter(text[length])) ++length;
+  const std::string_view letters = text.substr(0, length);
+  text.remove_prefix(length);
+  return letters;
+}
+
+void skip_spaces(std::string_view& text) {
+  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+}
+
+}  // namespace
+
+std::optional<Seconds> parse_duration(std::string_view text) {
+  if (text.empty()) return std::nullopt;
+  double total = 0;
+  while (!text.empty()) {
+    const std::optional<double> number = take_number(text);
+    if (!number) return std::nullopt;
+    skip_spaces(text);
+    const std::string_view name = take_letters(text);
+    const Unit* found = nullptr;
+    for (const Unit& unit : kTimeUnits) {
+      if (unit.name == name) found = &unit;
+    }
+    if (found == nullptr) return std::nullopt;
+    total += *number * found->factor;
+    skip_spaces(text);
+  }
+  return Seconds{total};
+}
+
+std::optional<std::int64_t> parse_size(std::string_view text) {
+  const std::optional<double> number = take_number(text);
+  if (!number) return std::nullopt;
+  skip_spaces(text);
+  std::string unit = to_lower(text);
+  if (!unit.empty() && unit.back() == 'b') unit.pop_back();
+  if (!unit.empty() && unit.back() == 'i') unit.pop_back();
+  double factor = 1;
+  if (!unit.empty()) {
+    constexpr std::string_view kPrefixes = "kmgtp";
+    const std::size_t power = kPrefixes.find(unit);
+    if (power == std::string_view::npos || unit.size() != 1) return std::nullopt;
+    factor = std::pow(1024.0, static_cast<double>(power) + 1);
+  }
+  const double bytes = *number * factor;
+  if (bytes > 9.2e18) return std::nullopt;
+  return static_cast<std::int64_t>(bytes);
+}
+
+std::string format_duration(double seconds) {
+  if (std::isinf(seconds)) return seconds > 0 ? "unlimited" : "-unlimited";
+  if (std::isnan(seconds)) return "unknown";
+  if (seconds < 0) return "-" + format_duration(-seconds);
+  if (seconds == 0) return "0 s";
+  if (seconds < 1) return fmt::format("{:.0f} ms", seconds * 1000);
+  if (seconds < 60) {
+    return std::abs(seconds - std::round(seconds)) < 0.05 ? fmt::format("{:.0f} s", seconds)
+                                                          : fmt::format("{:.1f} s", seconds);
+  }
+  const auto whole = static_cast<std::int64_t>(std::llround(seconds));
+  for (std::size_t i = 0; i + 2 < kTimeUnits.size(); ++i) {
+    const auto size = static_cast<std::int64_t>(kTimeUnits[i].factor);
+    if (whole < size) continue;
+    const auto smaller = static_cast<std::int64_t>(kTimeUnits[i + 1].factor);
+    const std::int64_t rest = whole % size / smaller;
+    std::string text = fmt::format("{} {}", whole / size, kTimeUnits[i].name);
+    if (rest > 0) text += fmt::format(" {} {}", rest, kTimeUnits[i + 1].name);
+    return text;
+  }
+  return fmt::format("{} s", whole);
+}
+
+std::string format_bytes(double bytes) {
+  if (std::isinf(bytes)) return "unlimited";
+  constexpr std::array<std::string_view, 6> kNames{"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  std::size_t power = 0;
+  while (std::abs(bytes) >= 1024 && power + 1 < kNames.size()) {
+    bytes /= 1024;
+    ++power;
+  }
+  return power == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.1f} {}", bytes, kNames.at(power));
+}
+
+std::string format_count(double value) {
+  if (std::isinf(value)) return value > 0 ? "unlimited" : "-unlimited";
+  if (value != std::floor(value)) return fmt::format("{:.2f}", value);
+  std::string digits = fmt::format("{:.0f}", std::abs(value));
+  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
+  return value < 0 ? "-" + digits : digits;
+}
+
+}  // namespace dbaudit

@@ -1,0 +1,29 @@
+// Durations and sizes as people write them ("30s", "1h30m", "16GiB") and as reports print them.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace dbaudit {
+
+using Seconds = std::chrono::duration<double>;
+
+// "250ms", "30s", "5m", "1h30m", "2d"; a bare number is not a duration. Empty result: not one.
+std::optional<Seconds> parse_duration(std::string_view text);
+
+// "512", "64K", "16GiB", "1.5G": powers of 1024, as MySQL's own option files count.
+std::optional<std::int64_t> parse_size(std::string_view text);
+
+// At most two units, the largest that fit: "2 d 3 h", "30 s", "1.5 s", "250 ms"; infinity is "unlimited".
+std::string format_duration(double seconds);
+
+// "16.0 GiB", "512 B"; infinity is "unlimited".
+std::string format_bytes(double bytes);
+
+// 1234567 -> "1,234,567"; fractions keep two digits; infinity is "unlimited".
+std::string format_count(double value);
+
+}  // namespace dbaudit

@@ -1,0 +1,356 @@
+#include "facts/schema.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "facts/known_names.h"
+
+namespace dbaudit {
+namespace {
+
+const Column kServerId{"server_id", "INTEGER", "the server, see table server"};
+const Column kProcesslistId{"processlist_id", "INTEGER", "connection id, what KILL takes"};
+
+std::vector<Column> wide_columns(std::span<const KnownName> names) {
+  std::vector<Column> columns{kServerId};
+  columns.reserve(names.size() + 1);
+  for (const KnownName& known : names) {
+    const std::string_view where = known.mysql && known.mariadb ? "" : known.mysql ? "MySQL only" : "MariaDB only";
+    columns.push_back({std::string(known.name), "ANY", std::string(where)});
+  }
+  return columns;
+}
+
+std::vector<Table> make_schema() {
+  return {
+      {"server",
+       "server",
+       "One row for each server of this run, reachable or not.",
+       {{"server_id", "INTEGER", "the key that every other table refers to"},
+        {"name", "TEXT", "as declared, or host:port"},
+        {"flavor", "TEXT", "mysql or mariadb"},
+        {"version", "TEXT", "three numbers, such as 10.11.19"},
+        {"version_full", "TEXT", "what SELECT VERSION() said"},
+        {"version_comment", "TEXT", "@@version_comment"},
+        {"hostname", "TEXT", "@@hostname, the server's own name"},
+        {"port", "INTEGER", "@@port"},
+        {"role", "TEXT", "primary or replica, as declared; NULL when not declared"},
+        {"replica_of", "TEXT", "name of the declared primary"},
+        {"group_name", "TEXT", "declared group"},
+        {"environment", "TEXT", "declared environment"},
+        {"memory_bytes", "INTEGER", "declared memory of the machine"},
+        {"reachable", "INTEGER", "1 when a connection was made"},
+        {"error", "TEXT", "why it could not be reached"},
+        {"door", "TEXT", "how the connection got in: normal, reserved slot, admin port or extra port"},
+        {"tls_cipher", "TEXT", "cipher of this connection; empty without TLS"},
+        {"account", "TEXT", "CURRENT_USER() of this connection"},
+        {"connection_id", "INTEGER", "this connection's own id"},
+        {"system_time_zone", "TEXT", "@@system_time_zone"},
+        {"uptime_s", "INTEGER", "seconds since the server started"},
+        {"taken_at", "TEXT", "when reading began, UTC, by this machine's clock"},
+        {"clock_skew_s", "REAL", "server's clock minus this machine's clock"},
+        {"collect_ms", "REAL", "how long reading took, from connect to the last source"}}},
+      {"fact_source",
+       "",
+       "How reading each source ended. 'Nothing there' and 'not observed' are never confused.",
+       {kServerId,
+        {"source", "TEXT", "name of the source"},
+        {"status", "TEXT", "read, partial or unavailable"},
+        {"reason", "TEXT", "why it is not 'read'"},
+        {"remedy", "TEXT", "what would make it readable"},
+        {"curable", "INTEGER", "0 when no grant and no setting of this server could make it readable"},
+        {"rows", "INTEGER", "rows that were read; NULL when unavailable"},
+        {"duration_ms", "REAL", "how long the source took"}}},
+      {"global_variables", "global_variables",
+       "One row for each server, one column for each global variable of any supported server. NULL: this server has no "
+       "such variable. Numbers are numbers, ON/OFF and enumerations are text.",
+       wide_columns(known_variables())},
+      {"global_status", "status",
+       "One row for each server, one column for each status counter of any supported server. NULL: this server has no "
+       "such counter.",
+       wide_columns(known_status_counters())},
+      {"global_status_rate", "status",
+       "Change of each counter per second between two samples (--interval). No row when one sample was taken.",
+       wide_columns(known_status_counters())},
+      {"variables_info",
+       "global_variables",
+       "Where each global value comes from. MySQL: performance_schema.variables_info; MariaDB: "
+       "information_schema.SYSTEM_VARIABLES.",
+       {kServerId,
+        {"variable_name", "TEXT", "lower case"},
+        {"variable_value", "ANY", "the running global value"},
+        {"variable_source", "TEXT",
+         "the server's word: COMPILED, EXPLICIT, DYNAMIC, ... or COMPILE-TIME, CONFIG, SQL, ..."},
+        {"variable_path", "TEXT", "option file it came from"},
+        {"set_time", "TEXT", "MySQL: when it was last SET"},
+        {"set_user", "TEXT", "MySQL: who SET it"},
+        {"set_host", "TEXT", "MySQL: from where it was SET"},
+        {"variable_scope", "TEXT", "GLOBAL, or SESSION when sessions have their own value; NULL when not known"},
+        {"default_value", "ANY", "MariaDB: compiled-in default"},
+        {"persisted_value", "ANY", "MySQL: value in mysqld-auto.cnf that the next start will use"},
+        {"origin_reliable", "INTEGER",
+         "0 when any session's SET SESSION may have overwritten source, time and user (MySQL, session scope)"}}},
+      {"sessions",
+       "sessions",
+       "One row for each connection and server thread in the process list.",
+       {kServerId,
+        kProcesslistId,
+        {"thread_id", "INTEGER", "performance_schema's thread id; NULL where it is off or not readable"},
+        {"user", "TEXT", "account name"},
+        {"host", "TEXT", "client host, with port where the server shows it"},
+        {"client_host", "TEXT", "client host without port"},
+        {"db", "TEXT", "default database"},
+        {"command", "TEXT", "Sleep, Query, Binlog Dump, Daemon, ..."},
+        {"time_s", "REAL", "seconds in this command; for Sleep: since the last statement ended"},
+        {"state", "TEXT", "what the thread is doing, in the server's words"},
+        {"info", "TEXT", "running statement, bounded, without secrets"},
+        {"kind", "TEXT", "client, daemon, replication, or self (this connection)"}}},
+      {"connection_attributes",
+       "connection_attributes",
+       "What clients said about themselves when they connected.",
+       {kServerId,
+        kProcesslistId,
+        {"program_name", "TEXT", "program_name"},
+        {"client_name", "TEXT", "_client_name: the client library"},
+        {"client_version", "TEXT", "_client_version"},
+        {"client_pid", "TEXT", "_pid: the client's process id"}}},
+      {"statements",
+       "statements",
+       "The running or last statement of each session (performance_schema).",
+       {kServerId,
+        kProcesslistId,
+        {"thread_id", "INTEGER", "performance_schema's thread id"},
+        {"event_id", "INTEGER", "number of the statement within its thread"},
+        {"sql_text", "TEXT", "bounded, without secrets"},
+        {"running", "INTEGER", "1 while it runs, 0 when it has ended"},
+        {"started_s", "REAL", "seconds since it started"},
+        {"ended_s", "REAL", "seconds since it ended; NULL while it runs"}}},
+      {"transactions",
+       "transactions",
+       "Open transactions: information_schema.INNODB_TRX, and performance_schema.events_transactions_current for those "
+       "that have not touched InnoDB yet.",
+       {kServerId,
+        {"processlist_id", "INTEGER", "connection id; NULL for prepared XA without a session and background threads"},
+        {"trx_id", "TEXT", "InnoDB's id; 0 on MariaDB for every transaction that only read"},
+        {"trx_state", "TEXT", "RUNNING, LOCK WAIT, ROLLING BACK, COMMITTING, or ACTIVE"},
+        {"age_s", "REAL", "seconds since it began (InnoDB: since its first access to InnoDB)"},
+        {"wait_s", "REAL", "seconds in the present lock wait; NULL when not waiting"},
+        {"isolation_level", "TEXT", "the server's word"},
+        {"access_mode", "TEXT", "READ WRITE or READ ONLY"},
+        {"autocommit", "INTEGER", "0 when the session runs with autocommit off; NULL when not shown"},
+        {"rows_locked", "INTEGER", "InnoDB's estimate"},
+        {"rows_modified", "INTEGER", "rows that a rollback would undo"},
+        {"tables_locked", "INTEGER", "tables with row locks"},
+        {"seen_in", "TEXT", "innodb_trx, events_transactions_current, or both"}}},
+      {"metadata_locks",
+       "metadata_locks",
+       "Metadata locks: performance_schema.metadata_locks, or MariaDB's METADATA_LOCK_INFO plugin (granted locks "
+       "only).",
+       {kServerId,
+        {"processlist_id", "INTEGER", "connection id of the owner; NULL for background threads and detached XA"},
+        {"owner_thread_id", "INTEGER", "performance_schema's thread id of the owner"},
+        {"object_type", "TEXT", "the server's word"},
+        {"object_schema", "TEXT", "database"},
+        {"object_name", "TEXT", "table, routine, lock name, ..."},
+        {"lock_type", "TEXT", "the server's word, without the plugin's MDL_ prefix"},
+        {"lock_duration", "TEXT", "STATEMENT, TRANSACTION or EXPLICIT"},
+        {"lock_status", "TEXT", "GRANTED, PENDING, ..."},
+        {"held_s", "REAL", "plugin only: seconds since it was granted"},
+        {"seen_in", "TEXT", "metadata_locks or metadata_lock_info"},
+        {"lock_type_is", "TEXT", "current, or as_requested where later up- and downgrades are not shown"}}},
+      {"table_handles",
+       "table_handles",
+       "Open tables with their handler-level locks (performance_schema).",
+       {kServerId,
+        {"processlist_id", "INTEGER", "connection id of the owner"},
+        {"owner_thread_id", "INTEGER", "performance_schema's thread id of the owner"},
+        {"object_type", "TEXT", "the server's word"},
+        {"object_schema", "TEXT", "database"},
+        {"object_name", "TEXT", "table"},
+        {"internal_lock", "TEXT", "table lock at SQL level"},
+        {"external_lock", "TEXT", "table lock at storage engine level"}}},
+      {"row_lock_waits",
+       "row_lock_waits",
+       "Who waits for whose InnoDB lock.",
+       {kServerId,
+        {"waiting_processlist_id", "INTEGER", "connection id of the waiter"},
+        {"waiting_trx_id", "TEXT", "InnoDB transaction id of the waiter"},
+        {"waiting_lock_mode", "TEXT", "what it asked for"},
+        {"blocking_processlist_id", "INTEGER",
+         "connection id of the blocker; NULL for prepared XA, and on MariaDB for blockers that only read"},
+        {"blocking_trx_id", "TEXT", "InnoDB transaction id of the blocker; 0 on MariaDB: one of those that only read"},
+        {"blocking_lock_mode", "TEXT", "what it holds"},
+        {"lock_type", "TEXT", "RECORD or TABLE"},
+        {"object_schema", "TEXT", "database"},
+        {"object_name", "TEXT", "table"},
+        {"index_name", "TEXT", "index of the record"}}},
+      {"prepared_xa",
+       "prepared_xa",
+       "Prepared XA transactions (XA RECOVER), with or without a session.",
+       {kServerId,
+        {"format_id", "INTEGER", "formatID of the xid"},
+        {"gtrid_length", "INTEGER", "bytes of data that are the global transaction id"},
+        {"bqual_length", "INTEGER", "bytes of data that are the branch qualifier"},
+        {"xid_data", "TEXT", "global transaction id and branch qualifier"}}},
+      {"session_variables",
+       "session_variables",
+       "Session values of other sessions (MySQL's performance_schema.variables_by_thread; MariaDB has no such table).",
+       {kServerId,
+        kProcesslistId,
+        {"wait_timeout", "INTEGER", "seconds"},
+        {"interactive_timeout", "INTEGER", "seconds"},
+        {"lock_wait_timeout", "INTEGER", "seconds"},
+        {"innodb_lock_wait_timeout", "INTEGER", "seconds"},
+        {"autocommit", "TEXT", "ON or OFF"},
+        {"transaction_isolation", "TEXT", "the server's word"},
+        {"transaction_read_only", "TEXT", "ON or OFF"},
+        {"net_read_timeout", "INTEGER", "seconds"},
+        {"net_write_timeout", "INTEGER", "seconds"},
+        {"max_execution_time", "INTEGER", "milliseconds"}}},
+      {"replication",
+       "replication",
+       "Replication channels of which this server is the replica.",
+       {kServerId,
+        {"channel_name", "TEXT", "empty for the default channel"},
+        {"source_host", "TEXT", "the primary"},
+        {"source_port", "INTEGER", "its port"},
+        {"io_running", "TEXT", "Yes, No, Connecting, Preparing"},
+        {"sql_running", "TEXT", "Yes or No"},
+        {"seconds_behind_source", "REAL", "NULL when the server says NULL: not replicating"},
+        {"last_io_error", "TEXT", "the server's text"},
+        {"last_sql_error", "TEXT", "the server's text"}}},
+      {"accounts",
+       "accounts",
+       "Accounts and their connection limits (mysql.user).",
+       {kServerId,
+        {"user", "TEXT", "account name"},
+        {"host", "TEXT", "host pattern"},
+        {"max_user_connections", "INTEGER", "account limit; 0: the global max_user_connections counts"}}},
+      {"instruments",
+       "instruments",
+       "Performance schema instruments and consumers, and plugins, that decide what can be seen.",
+       {kServerId,
+        {"name", "TEXT", "instrument, consumer or plugin"},
+        {"kind", "TEXT", "instrument, consumer or plugin"},
+        {"enabled", "TEXT", "YES or NO"}}},
+      {"human_client",
+       "",
+       "Client programs that people type into (rules/human_clients.toml).",
+       {{"name", "TEXT", "product"},
+        {"attribute", "TEXT", "program_name or client_name"},
+        {"pattern", "TEXT", "GLOB pattern, matched in lower case"}}},
+      {"pool",
+       "",
+       "Declared client pools with the facts derived for their library.",
+       {{"name", "TEXT", "as declared"},
+        {"server_name", "TEXT", "declared server; NULL: the server of this run"},
+        {"library", "TEXT", "file name in rules/libraries"},
+        {"library_title", "TEXT", "product name"},
+        {"library_version", "TEXT", "as declared"},
+        {"account_user", "TEXT", "declared account"},
+        {"driver", "TEXT", "as declared"},
+        {"instances", "INTEGER", "processes that each open the pool, steady state"},
+        {"surge_instances", "INTEGER", "more of them during a deploy"},
+        {"terminating", "INTEGER", "old ones that still hold connections"},
+        {"blue_green", "INTEGER", "1: both colours at once"},
+        {"processes_per_instance", "INTEGER", ""},
+        {"threads_per_process", "INTEGER", "NULL when not declared"},
+        {"network_idle_timeout_s", "REAL", "shortest idle limit on the way; NULL when not declared"},
+        {"longest_think_time_s", "REAL", "NULL when not declared"},
+        {"longest_hold_time_s", "REAL", "NULL when not declared"},
+        {"longest_query_s", "REAL", "NULL when not declared"},
+        {"rolls_back_on_error", "INTEGER", "1 or 0"},
+        {"max_connections_per_process", "REAL", "most connections one process opens"},
+        {"longest_unchecked_idle_s", "REAL", "longest idle time after which a connection is handed out unchecked"},
+        {"longest_silence_s", "REAL", "longest time a pooled connection says nothing on the wire"},
+        {"acquire_timeout_s", "REAL", "how long a borrower waits for a connection"},
+        {"max_lifetime_s", "REAL", "age at which the pool replaces a connection"},
+        {"validates_on_borrow", "INTEGER", "1 when a connection may be checked before it is handed out"},
+        {"validates_on_return", "INTEGER", "1 when a connection may be checked when it is given back"},
+        {"autocommit", "INTEGER", "0 when the pool switches autocommit off; NULL: the driver's default"},
+        {"session_wait_timeout_s", "REAL", "wait_timeout that the pool sets for its own sessions; NULL: none"},
+        {"interactive", "INTEGER", "1 when its sessions start with interactive_timeout"},
+        {"validation_log", "TEXT", "what the application's log says when a closed connection is noticed"},
+        {"dead_log", "TEXT", "what the application sees when it is given a closed connection"},
+        {"exhausted_log", "TEXT", "what the application sees when no connection comes free in time"}}},
+      {"pool_setting",
+       "",
+       "Every setting of every declared pool, with where its value came from.",
+       {{"pool", "TEXT", "name of the pool"},
+        {"setting", "TEXT", "the library's own key"},
+        {"declared", "ANY", "as written; NULL when not declared"},
+        {"effective", "ANY", "what the library works with; durations in seconds"},
+        {"unit", "TEXT", "seconds, count, boolean or text"},
+        {"origin", "TEXT", "declared, default, or the reason why the library changed it"},
+        {"rejected", "TEXT", "why the library refuses it; NULL when it does not"},
+        {"changed", "TEXT", "what the library makes of a declared value that it changes; NULL when it does not"},
+        {"source", "TEXT", "where the library's behaviour was read"}}},
+  };
+}
+
+std::string create_table(const Table& table) {
+  std::string sql = fmt::format("CREATE TABLE \"{}\" (", table.name);
+  for (std::size_t i = 0; i < table.columns.size(); ++i) {
+    const Column& column = table.columns[i];
+    sql += fmt::format("{}\"{}\"{}", i == 0 ? "" : ", ", column.name, column.type == "ANY" ? "" : " " + column.type);
+  }
+  return sql + ")";
+}
+
+}  // namespace
+
+const std::vector<Table>& schema() {
+  static const std::vector<Table> tables = make_schema();
+  return tables;
+}
+
+const Table* find_table(std::string_view name) {
+  for (const Table& table : schema()) {
+    if (table.name == name) return &table;
+  }
+  return nullptr;
+}
+
+const std::vector<std::string>& schema_sql() {
+  static const std::vector<std::string> statements = [] {
+    std::vector<std::string> out;
+    out.reserve(schema().size());
+    for (const Table& table : schema()) out.push_back(create_table(table));
+    return out;
+  }();
+  return statements;
+}
+
+const std::vector<std::string>& source_names() {
+  static const std::vector<std::string> names{
+      "server",      "global_variables",  "status",         "sessions",      "connection_attributes",
+      "statements",  "transactions",      "metadata_locks", "table_handles", "row_lock_waits",
+      "prepared_xa", "session_variables", "replication",    "accounts",      "instruments"};
+  return names;
+}
+
+std::string describe_schema(bool all) {
+  constexpr std::size_t kShown = 4;
+  std::string out = fmt::format("-- fact tables of dbaudit, schema version {}\n", kSchemaVersion);
+  for (const Table& table : schema()) {
+    out +=
+        fmt::format("\n{}{}\n", table.name, table.source.empty() ? "" : fmt::format("   (source: {})", table.source));
+    for (const std::string& line : wrap(table.doc, 76)) out += fmt::format("  {}\n", line);
+    const bool wide = table.columns.size() > 60;
+    std::size_t shown = 0;
+    for (const Column& column : table.columns) {
+      if (wide && !all && shown++ == kShown) {
+        out += fmt::format("    ... and {} more (dbaudit schema --all)\n", table.columns.size() - kShown);
+        break;
+      }
+      const std::vector<std::string> doc = wrap(column.doc, 36);
+      std::string line = fmt::format("    {:<28} {:<8} {}", column.name, column.type, doc.front());
+      line.erase(line.find_last_not_of(' ') + 1);
+      out += line + "\n";
+      for (std::size_t i = 1; i < doc.size(); ++i) out += fmt::format("{:42}{}\n", "", doc[i]);
+    }
+  }
+  return out;
+}
+
+}  // namespace dbaudit

@@ -1,0 +1,44 @@
+// The fact store's tables, described as data: the same source creates them, documents them (`dbaudit schema`) and
+// tells which fact source fills each of them.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dbaudit {
+
+// Raised whenever a table or column changes: a snapshot carries it.
+inline constexpr int kSchemaVersion = 1;
+// PRAGMA application_id of a snapshot: "dbau".
+inline constexpr int kApplicationId = 0x64626175;
+
+struct Column {
+  std::string name;
+  std::string type;  // INTEGER, REAL, TEXT, or ANY for values that keep the server's own type
+  std::string doc;
+};
+
+struct Table {
+  std::string name;
+  // The name under which fact_source reports whether this table could be read; empty for tables that are declared
+  // (pools, servers) or kept by dbaudit itself.
+  std::string source;
+  std::string doc;
+  std::vector<Column> columns;
+};
+
+const std::vector<Table>& schema();
+const Table* find_table(std::string_view name);
+
+// CREATE TABLE and CREATE INDEX statements, one a string, in order.
+const std::vector<std::string>& schema_sql();
+
+// The sources of the public contract, in the order in which reports list them.
+const std::vector<std::string>& source_names();
+
+// Tables and columns as `dbaudit schema` prints them. The long lists of global_variables and global_status are cut to
+// a few lines unless `all` is asked for.
+std::string describe_schema(bool all);
+
+}  // namespace dbaudit

@@ -1,0 +1,128 @@
+// The fact store: one SQLite database in memory, filled by collectors or from snapshot files, read by rules.
+//
+// This folder is the only user of SQLite. Misuse by dbaudit itself and running out of memory throw std::runtime_error
+// (caught in main); everything that depends on files or on other people's SQL is a Result.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "facts/value.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace dbaudit {
+
+// What one prepared statement reads, and where its text is wrong.
+struct SqlCheck {
+  std::set<std::pair<std::string, std::string>> reads;  // table, column
+  int error_line = 0;                                   // 0-based line within the statement; -1: unknown
+};
+
+struct FinalizeStatement {
+  void operator()(sqlite3_stmt* statement) const;
+};
+
+// A prepared SELECT. Valid as long as its Store.
+class Query {
+ public:
+  [[nodiscard]] const std::vector<std::string>& columns() const { return columns_; }
+  [[nodiscard]] std::vector<std::string> parameters() const;  // names without the colon
+
+  void bind(std::string_view parameter, const Value& value);
+  // Moves to the next row; false at the end. Untrusted statements end with an error when their work limit is used up.
+  Result<bool> next();
+  void reset();
+
+  [[nodiscard]] Value value(std::size_t column) const;
+  [[nodiscard]] std::string text(std::size_t column) const;
+  [[nodiscard]] std::optional<std::int64_t> integer(std::size_t column) const;
+  [[nodiscard]] std::optional<double> real(std::size_t column) const;
+
+ private:
+  friend class Store;
+  sqlite3* db_ = nullptr;
+  std::unique_ptr<sqlite3_stmt, FinalizeStatement> statement_;
+  std::vector<std::string> columns_;
+  std::int64_t work_limit_ = 0;  // virtual machine steps; 0: none (trusted)
+  std::int64_t work_left_ = 0;
+};
+
+// A prepared INSERT of whole rows.
+class Insert {
+ public:
+  // Binds the arguments in the order of the columns and inserts one row.
+  template <typename... Cells>
+  void row(const Cells&... cells) {
+    int index = 0;
+    (bind(++index, cells), ...);
+    finish_row(index);
+  }
+  void row(const std::vector<Value>& cells);
+
+ private:
+  friend class Store;
+  void bind(int index, std::nullptr_t);
+  void bind(int index, std::int64_t value);
+  void bind(int index, int value) { bind(index, static_cast<std::int64_t>(value)); }
+  void bind(int index, bool value) { bind(index, static_cast<std::int64_t>(value)); }
+  void bind(int index, double value);
+  void bind(int index, std::string_view value);
+  void bind(int index, const std::string& value) { bind(index, std::string_view(value)); }
+  void bind(int index, const char* value) { bind(index, std::string_view(value)); }
+  void bind(int index, const Value& value);
+  template <typename T>
+  void bind(int index, const std::optional<T>& value) {
+    if (value) {
+      bind(index, *value);
+    } else {
+      bind(index, nullptr);
+    }
+  }
+  void finish_row(int cells);
+
+  sqlite3* db_ = nullptr;
+  std::unique_ptr<sqlite3_stmt, FinalizeStatement> statement_;
+  int width_ = 0;
+};
+
+class Store {
+ public:
+  Store();  // empty, in memory, with the schema
+
+  // An insert into these columns of `table`; all columns in schema order when none are named.
+  Insert insert(const std::string& table, const std::vector<std::string>& columns = {});
+  // Begins a transaction and commits it, so that thousands of rows cost one.
+  void begin();
+  void commit();
+
+  // For dbaudit's own statements: a failure to prepare throws.
+  Query query(std::string_view sql);
+  // For rules and users: only SELECT on fact tables and SQLite's own harmless functions; at most `work_limit` virtual
+  // machine steps. `check` is filled whether it succeeds or not.
+  Result<Query> untrusted_query(std::string_view sql, std::int64_t work_limit, SqlCheck& check);
+  // Runs one of dbaudit's own statements that returns no rows.
+  void execute(const std::string& sql);
+
+  // Writes the facts to a file that sqlite3 opens; replaces an existing file only when complete. Mode 0600.
+  Status write_snapshot(const std::string& path);
+  // Adds the facts of a snapshot file. Its servers get new ids, so several can be added. A truncated, foreign or newer
+  // file is refused.
+  Status add_snapshot(const std::string& path);
+
+ private:
+  struct Close {
+    void operator()(sqlite3* db) const;
+  };
+  std::unique_ptr<sqlite3, Close> db_;
+};
+
+}  // namespace dbaudit

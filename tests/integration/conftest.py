@@ -1,0 +1,119 @@
+"""The integration suite: the binary against real servers.
+
+  DBAUDIT=build/dbaudit /usr/bin/python3 -m pytest tests/integration [--server mysql-9.7]
+
+DBAUDIT                the binary under test
+DBAUDIT_RULES          its rules; the source tree's, if unset
+DBAUDIT_TEST_SERVERS   name=mysql://root:pw@127.0.0.1:3306,...   these servers in place of the built-in ones
+"""
+
+import os
+import pathlib
+import signal
+
+import pytest
+
+import servers
+from runner import Dbaudit
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--server", choices=[*servers.variant_names(), "none"],
+        help="only tests of this server variant; 'none': only tests that run on no variant",
+    )
+
+
+def pytest_configure(config):
+    # ctest and CI end a run with SIGTERM: that too must stop the servers.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    config.launcher = servers.Launcher()
+    config.add_cleanup(config.launcher.close)
+
+
+def pytest_generate_tests(metafunc):
+    if "running_server" in metafunc.fixturenames:
+        only = metafunc.config.getoption("--server")
+        names = [name for name in servers.variant_names() if only in (None, name)]
+        metafunc.parametrize("running_server", names, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(config, items):
+    if only := config.getoption("--server"):
+        wanted = lambda item: ("running_server" in item.fixturenames) == (only != "none")
+        config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
+        items[:] = filter(wanted, items)
+
+
+# --- servers
+
+
+@pytest.fixture(scope="session")
+def running_server(request):
+    server = request.config.launcher.variant(request.param)
+    yield server
+    if server.own:
+        request.config.launcher.stop(server)
+    else:
+        server.close()
+
+
+@pytest.fixture
+def server(running_server):
+    """Each server variant in turn, clean."""
+    yield running_server
+    running_server.reset()
+
+
+@pytest.fixture
+def start_server(request):
+    """start_server(kind, *options): a server of the test's own."""
+    launcher, started = request.config.launcher, []
+
+    def start(kind, *options):
+        if servers.external_servers():
+            pytest.skip(f"NEEDS A {kind} OF ITS OWN, started with {' '.join(options) or 'defaults'}")
+        started.append(launcher.start(kind, kind, *options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        launcher.stop(one)
+
+
+# --- the binary
+
+
+@pytest.fixture
+def rules_folder():
+    return pathlib.Path(os.environ.get("DBAUDIT_RULES") or servers.SOURCE / "rules").resolve()
+
+
+@pytest.fixture
+def dbaudit(rules_folder, tmp_path):
+    """dbaudit(*args, server=None, user='aud', password='pw', env=None, input=None, timeout=60) -> .code .out .err .json()"""
+    if not os.environ.get("DBAUDIT"):
+        pytest.fail("the environment variable DBAUDIT must name the binary under test")
+    home = tmp_path / "home"
+    home.mkdir()
+    return Dbaudit(pathlib.Path(os.environ["DBAUDIT"]).resolve(), rules_folder, home)
+
+
+# --- a skipped test is a hole: nobody may overlook it
+
+
+def pytest_terminal_summary(terminalreporter):
+    skipped = terminalreporter.stats.get("skipped", [])
+    if skipped:
+        terminalreporter.section("NOT TESTED", sep="!", red=True, bold=True)
+        for report in skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            terminalreporter.write_line(f"{report.nodeid}: {reason}".upper())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session, exitstatus):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and reporter.stats.get("skipped") and not servers.external_servers() and exitstatus == 0:
+        reporter.write_line("\nWith the built-in servers nothing may be skipped.", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,198 @@
+"""Servers that misbehave. Each is a context manager; `port` is on 127.0.0.1.
+
+  with faults.Silent() as fault:
+      dbaudit("locks", "-h", "127.0.0.1", "-P", fault.port, "--timeout", "2s")
+"""
+
+import contextlib
+import socket
+import threading
+
+import wire
+
+HOST = "127.0.0.1"
+
+
+class Fault:
+    """Accepts for as long as the block lasts; talk() is the misbehaviour, one thread per connection."""
+
+    def __enter__(self):
+        self.connections = 0
+        self._open, self._over = [], threading.Event()
+        self._listener = socket.create_server((HOST, 0))
+        self.port = self._listener.getsockname()[1]
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        for one in [self._listener, *self._open]:
+            with contextlib.suppress(OSError):  # wakes up whoever waits on it
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        for thread in self._threads:
+            thread.join(5)
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.connections += 1
+                self._open.append(connection)
+                self._threads.append(threading.Thread(target=self._serve, args=(connection,), daemon=True))
+                self._threads[-1].start()
+
+    def _serve(self, connection):
+        # The client leaving, or the block ending, ends the talk.
+        with contextlib.suppress(OSError), connection:
+            self.talk(connection)
+
+    def talk(self, connection):
+        raise NotImplementedError
+
+    def hang(self, connection):
+        """Says nothing until the client goes; what it sends is swallowed."""
+        while connection.recv(65536):
+            pass
+
+    def drip(self, connection):
+        """One byte of a packet of 16 MB at a time: no single read ever times out."""
+        connection.sendall(b"\xff\xff\xff\0"[:3] + b"\1")
+        while not self._over.wait(0.2):
+            connection.sendall(b"x")
+
+    def log_in(self, connection):
+        connection.sendall(wire.greeting())
+        number, login = wire.receive(connection)
+        connection.sendall(wire.ok(number + 1))
+        return login
+
+    def queries(self, connection):
+        """Each query that a client sends; what drivers say while connecting is answered here."""
+        while True:
+            _, payload = wire.receive(connection)
+            if payload[0] == wire.QUIT:
+                return
+            sql = payload[1:].decode(errors="replace") if payload[0] == wire.QUERY else ""
+            if "lower_case_table_names" in sql.lower() and sql.upper().startswith("SHOW"):
+                start = wire.result_start(["Variable_name", "Value"])
+                connection.sendall(start + wire.row(5, ["lower_case_table_names", "0"]) + wire.eof(6))
+            elif sql.lstrip().upper().startswith(("SELECT", "SHOW")):
+                yield sql
+            else:
+                connection.sendall(wire.ok(1))
+
+
+class Refuses:
+    """Nobody listens: the port is reserved, and closed."""
+
+    def __enter__(self):
+        self._reserved = socket.socket()
+        self._reserved.bind((HOST, 0))
+        self.port = self._reserved.getsockname()[1]
+        return self
+
+    def __exit__(self, *_):
+        self._reserved.close()
+
+
+class Silent(Fault):
+    """Accepts and never speaks."""
+
+    def talk(self, connection):
+        self.hang(connection)
+
+
+class HangsAfterGreeting(Fault):
+    def talk(self, connection):
+        connection.sendall(wire.greeting())
+        self.hang(connection)
+
+
+class HangsOnQuery(Fault):
+    """Logs everybody in; the first SELECT or SHOW is never answered."""
+
+    def talk(self, connection):
+        self.log_in(connection)
+        for _ in self.queries(connection):
+            self.hang(connection)
+
+
+class DiesInResult(Fault):
+    """Closes in the middle of a result set, after some rows."""
+
+    def talk(self, connection):
+        self.log_in(connection)
+        for _ in self.queries(connection):
+            rows = b"".join(wire.row(5 + n, ["name", "value"]) for n in range(3))
+            connection.sendall(wire.result_start(["a", "b"]) + rows)
+            return
+
+
+class Drips(Fault):
+    """One byte per 200 ms for ever, in place of the greeting or (in_result) of the first answer."""
+
+    def __init__(self, in_result=False):
+        self.in_result = in_result
+
+    def talk(self, connection):
+        if self.in_result:
+            self.log_in(connection)
+            next(self.queries(connection))
+        self.drip(connection)
+
+
+class TooManyConnections(Fault):
+    def talk(self, connection):
+        connection.sendall(wire.error(0, 1040, "08004", "Too many connections"))
+
+
+class RogueAuth(Fault):
+    """Asks for the password in the clear; `passwords` is what it was given."""
+
+    def __init__(self):
+        self.passwords = []
+
+    def talk(self, connection):
+        connection.sendall(wire.greeting())
+        number, _ = wire.receive(connection)
+        connection.sendall(wire.auth_switch(number + 1, "mysql_clear_password"))
+        number, answer = wire.receive(connection)
+        if given := answer.rstrip(b"\0"):
+            self.passwords.append(given.decode(errors="replace"))
+        connection.sendall(wire.error(number + 1, 1045, "28000", "Access denied"))
+
+
+class Proxy(Fault):
+    """A real server up to the answer to the first query that contains `pattern`: `after` bytes of it come through,
+    then the connection is closed, or (hangs) silent. Needs a client without TLS."""
+
+    def __init__(self, upstream_port, pattern, after=64, hangs=False):
+        self.upstream_port, self.pattern, self.after, self.hangs = upstream_port, pattern.encode(), after, hangs
+        self.hit = threading.Event()
+
+    def talk(self, connection):
+        with socket.create_connection((HOST, self.upstream_port)) as upstream:
+            self._open.append(upstream)
+            self._threads.append(threading.Thread(target=self._forward, args=(connection, upstream), daemon=True))
+            self._threads[-1].start()
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    number, payload = wire.receive(connection)
+                    if payload[:1] == bytes([wire.QUERY]) and self.pattern in payload:
+                        self.hit.set()
+                    upstream.sendall(wire.packet(number, payload))
+
+    def _forward(self, connection, upstream):
+        with contextlib.suppress(OSError):
+            while data := upstream.recv(65536):
+                if not self.hit.is_set():
+                    connection.sendall(data)
+                    continue
+                connection.sendall(data[: self.after])
+                if self.hangs:
+                    self._over.wait()
+                break
+            connection.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,69 @@
+"""Runs the binary under test and fails on what is never acceptable."""
+
+import json
+import os
+import subprocess
+import typing
+
+import pytest
+
+SANITIZERS = ("ERROR: AddressSanitizer", "runtime error:", "LeakSanitizer", "ThreadSanitizer", "MemorySanitizer")
+PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "GCOV_PREFIX", "LLVM_PROFILE_FILE")
+
+
+class Run(typing.NamedTuple):
+    argv: list
+    code: int
+    out: str
+    err: str
+
+    def json(self):
+        try:
+            return json.loads(self.out)
+        except ValueError as error:
+            pytest.fail(f"{self}\nno JSON on stdout: {error}")
+
+    def __str__(self):
+        return f"{' '.join(map(str, self.argv))}\nexit code {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+class Dbaudit:
+    def __init__(self, binary, rules, home):
+        self.binary, self.rules, self.home = binary, rules, home
+
+    def argv(self, *args, server=None, user="aud"):
+        where = ["-h", server.host, "-P", str(server.port), "-u", user] if server else []
+        return [str(self.binary), *map(str, args), *where]
+
+    def environment(self, password="pw", extra=None):
+        """Nothing of the caller's: no ~/.my.cnf, no dbaudit.toml, no colours. A value None removes a variable."""
+        env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        env |= {"HOME": str(self.home), "LC_ALL": "C.UTF-8", "DBAUDIT_RULES": str(self.rules), "DBAUDIT_PASSWORD": password}
+        env |= extra or {}
+        return {name: str(value) for name, value in env.items() if value is not None}
+
+    def __call__(self, *args, server=None, user="aud", password="pw", env=None, input=None, timeout=60, cwd=None):
+        argv = self.argv(*args, server=server, user=user)
+        try:
+            done = subprocess.run(
+                argv,
+                env=self.environment(password, env),
+                cwd=cwd or self.home,
+                # No input means an empty one: a prompt must not wait for the terminal of whoever runs the tests.
+                input=b"" if input is None else input.encode() if isinstance(input, str) else input,
+                capture_output=True,
+                timeout=timeout,
+                start_new_session=True,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            pytest.fail(f"still running after {timeout} s: {' '.join(argv)}\n--- stdout\n{error.stdout}\n--- stderr\n{error.stderr}")
+        text = lambda data: data.decode("utf-8", errors="backslashreplace")
+        run = Run(argv, done.returncode, text(done.stdout), text(done.stderr))
+        if run.code < 0:
+            pytest.fail(f"killed by signal {-run.code}: {run}")
+        if run.code == 70:
+            pytest.fail(f"internal error: {run}")
+        if any(sign in run.err for sign in SANITIZERS):
+            pytest.fail(f"sanitizer: {run}")
+        return run

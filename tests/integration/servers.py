@@ -68,7 +68,7 @@ class Server:
         self.version = tuple(map(int, re.match(r"(\d+)\.(\d+)\.(\d+)", banner).groups()))
         self.flavor = "mariadb" if "mariadb" in banner.lower() else "mysql"
         self.kind = f"{self.flavor}-{self.version[0]}.{self.version[1]}"
-        self._schemas = self._existing_schemas()
+        self._schemas_before, self._prepared_before = self._existing_schemas(), self._prepared()
 
     def __repr__(self):
         return f"<{self.name} {'.'.join(map(str, self.version))} on port {self.port}>"
@@ -157,6 +157,9 @@ class Server:
     def _existing_schemas(self):
         return {row[0] for row in self.admin("SHOW DATABASES")}
 
+    def _prepared(self):
+        return set(self.admin("XA RECOVER FORMAT='SQL'" if self.flavor == "mariadb" else "XA RECOVER CONVERT XID"))
+
     def reset(self):
         """Back to how it was before the test: no sessions, schemas, accounts or prepared transactions of its own."""
         for number in {connection.thread_id() for connection in self._connections}:
@@ -165,9 +168,8 @@ class Server:
         for connection in self._connections:
             with contextlib.suppress(Exception):
                 connection._force_close()
-        if self.own:
-            self.wait_for(self._end_prepared, "prepared transactions are rolled back")
-        for schema in self._existing_schemas() - self._schemas - SYSTEM_SCHEMAS:
+        self.wait_for(self._end_prepared, "prepared transactions are rolled back")
+        for schema in self._existing_schemas() - self._schemas_before - SYSTEM_SCHEMAS:
             self.admin(f"DROP DATABASE `{schema}`")
         for name in self._accounts:
             self.admin(f"DROP USER IF EXISTS '{name}'@'%'")
@@ -177,13 +179,13 @@ class Server:
 
     def _end_prepared(self):
         """True when no prepared transaction is left. A killed session may hold on to its own for a moment."""
-        mariadb = self.flavor == "mariadb"
-        for format_id, gtrid, bqual, data in self.admin("XA RECOVER FORMAT='SQL'" if mariadb else "XA RECOVER CONVERT XID"):
-            digits = data.removeprefix("0x")
-            xid = data if mariadb else f"X'{digits[:2 * gtrid]}',X'{digits[2 * gtrid:2 * (gtrid + bqual)]}',{format_id}"
+        for format_id, gtrid, bqual, data in self._prepared() - self._prepared_before:
+            xid, digits = data, data.removeprefix("0x")
+            if self.flavor == "mysql":
+                xid = f"X'{digits[:2 * gtrid]}',X'{digits[2 * gtrid:2 * (gtrid + bqual)]}',{format_id}"
             with contextlib.suppress(pymysql.MySQLError):
                 self.admin(f"XA ROLLBACK {xid}")
-        return not self.admin("XA RECOVER")
+        return self._prepared() <= self._prepared_before
 
     def close(self):
         with contextlib.suppress(Exception):

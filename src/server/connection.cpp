@@ -1,0 +1,299 @@
+#include "server/connection.h"
+
+#if __has_include(<mysql/jdbc.h>)
+#include <mysql/jdbc.h>
+#else
+#include <cppconn/connection.h>
+#include <cppconn/driver.h>
+#include <cppconn/exception.h>
+#include <cppconn/resultset.h>
+#include <cppconn/resultset_metadata.h>
+#include <cppconn/statement.h>
+#include <cppconn/version_info.h>
+#endif
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <thread>
+
+#include "base/text.h"
+#include "server/errors.h"
+#include "server/resolve_host.h"
+
+namespace dbaudit {
+namespace {
+
+// The guards of the session. One statement for both families: each skips the other's comment. lock_wait_timeout ends
+// everything that would queue behind a metadata lock; both statement limits are MySQL's (milliseconds) and MariaDB's
+// (seconds). time_zone: innodb_trx.trx_started is in the server's own zone.
+constexpr std::string_view kSessionGuards =
+    "SET NAMES utf8mb4, SESSION lock_wait_timeout=1, SESSION time_zone='SYSTEM'"
+    " /*!50720 , SESSION transaction_read_only=1, SESSION max_execution_time=10000 */"
+    " /*M!100101 , SESSION tx_read_only=1, SESSION max_statement_time=10 */";
+
+constexpr std::string_view kCipher = "SHOW SESSION STATUS LIKE 'Ssl_cipher'";
+
+// With all connections used up, every refused client holds the reserved slot for an instant.
+constexpr auto kRefusedPause = std::chrono::milliseconds(50);
+constexpr auto kRefusedPatience = std::chrono::milliseconds(1500);
+
+// Without a verified peer, anybody in between may ask for the password in the clear, and the client library would
+// hand it over. An option file is the only way to tell it which plugins it may use; it is read from memory.
+std::string allowed_plugins_file() {
+  static const int file = [] {
+    const int descriptor = memfd_create("dbaudit", MFD_CLOEXEC);
+    constexpr std::string_view kText =
+        "[client]\n"
+        "restricted-auth=mysql_native_password,caching_sha2_password,client_ed25519,parsec,auth_gssapi_client\n";
+    if (descriptor >= 0 && write(descriptor, kText.data(), kText.size()) != static_cast<ssize_t>(kText.size()))
+      return -1;
+    return descriptor;
+  }();
+  return file < 0 ? "" : fmt::format("/proc/self/fd/{}", file);
+}
+
+sql::Driver* driver() {
+  static sql::Driver* const instance = ::get_driver_instance();
+  return instance;
+}
+
+int whole_seconds(Seconds time) { return std::max(1, static_cast<int>(std::ceil(time.count()))); }
+
+Error to_error(const sql::SQLException& exception, const std::string& doing, bool connecting) {
+  return server_error(exception.getErrorCode(), exception.getSQLState(), exception.what(), doing, connecting);
+}
+
+sql::ConnectOptionsMap connect_options(const ConnectionOptions& options, int port, Seconds time_left) {
+  sql::ConnectOptionsMap map;
+  if (options.socket.empty() || port != options.port) {
+    const std::string host = options.host.empty() ? "127.0.0.1" : options.host;
+    const bool ipv6 = host.find(':') != std::string::npos;
+    map["hostName"] = sql::SQLString(fmt::format("tcp://{}:{}", ipv6 ? "[" + host + "]" : host, port));
+  } else {
+    map["socket"] = sql::SQLString(options.socket);
+  }
+  map["userName"] = sql::SQLString(options.user);
+  map["password"] = sql::SQLString(options.password);
+  const int connect = whole_seconds(std::min(options.connect_timeout, time_left));
+  map["OPT_CONNECT_TIMEOUT"] = connect;
+  map["OPT_READ_TIMEOUT"] = whole_seconds(std::min(options.read_timeout, time_left));
+  map["OPT_WRITE_TIMEOUT"] = connect;
+  map["OPT_CHARSET_NAME"] = sql::SQLString("utf8mb4");
+  map["OPT_LOCAL_INFILE"] = 0;
+  std::map<sql::SQLString, sql::SQLString> attributes{{"program_name", "dbaudit"},
+                                                      {"program_version", DBAUDIT_VERSION}};
+  map["OPT_CONNECT_ATTR_ADD"] = attributes;
+  map["postInit"] = sql::SQLString(std::string(kSessionGuards));
+
+  const bool verify = options.ssl_mode == SslMode::verify_identity;
+  // A socket cannot be listened to, so TLS is offered there only when it was asked for by name.
+  const bool offer =
+      options.ssl_mode != SslMode::disabled && (options.socket.empty() || options.ssl_mode != SslMode::preferred);
+#if defined(MYSQL_CONCPP_VERSION_MAJOR)
+  map["OPT_SSL_MODE"] = verify ? 5 : !offer ? 1 : options.ssl_mode == SslMode::required ? 3 : 2;
+  map["OPT_GET_SERVER_PUBLIC_KEY"] = true;
+#else
+  if (offer) map["sslEnforce"] = true;
+  if (verify) map["sslVerify"] = true;
+  if (!verify) {
+    map["readDefaultFile"] = sql::SQLString(allowed_plugins_file());
+    map["readDefaultGroup"] = sql::SQLString("client");
+  }
+#endif
+  if (offer && !options.ssl_ca.empty()) map["sslCA"] = sql::SQLString(options.ssl_ca);
+  if (offer && !options.ssl_cert.empty()) map["sslCert"] = sql::SQLString(options.ssl_cert);
+  if (offer && !options.ssl_key.empty()) map["sslKey"] = sql::SQLString(options.ssl_key);
+  return map;
+}
+
+Seconds until(Deadline deadline) {
+  return std::max(Seconds{0}, std::chrono::duration_cast<Seconds>(deadline - std::chrono::steady_clock::now()));
+}
+
+Result<std::unique_ptr<sql::Connection>> connect_once(const ConnectionOptions& options, int port, Deadline deadline) {
+  const std::string doing = "connect to " + options.name;
+  const Seconds left = until(deadline);
+  if (left <= Seconds{0}) {
+    return Error{ErrorKind::timeout, fmt::format("cannot {}: the time for this run (--timeout) is over", doing)};
+  }
+  const auto started = std::chrono::steady_clock::now();
+  try {
+    sql::ConnectOptionsMap map = connect_options(options, port, left);
+    return std::unique_ptr<sql::Connection>(driver()->connect(map));
+  } catch (const sql::SQLException& exception) {
+    Error error = to_error(exception, doing, true);
+    // The library says "unreachable" and "lost" for a server that simply never answers.
+    const Seconds taken = std::chrono::steady_clock::now() - started;
+    if ((error.kind == ErrorKind::unreachable || error.kind == ErrorKind::lost) &&
+        taken >= std::min(options.connect_timeout, left) - Seconds{0.1}) {
+      error.kind = ErrorKind::timeout;
+      error.next_step = fmt::format("No answer in {}", format_duration(taken.count()));
+    }
+    return error;
+  }
+}
+
+}  // namespace
+
+void initialise_connector() {
+  // An empty password would make the library look for one in MYSQL_PWD.
+  unsetenv("MYSQL_PWD");  // NOLINT(concurrency-mt-unsafe): called on the main thread before others exist
+  driver();
+}
+
+// --- Rows
+
+struct Rows::Impl {
+  std::unique_ptr<sql::Statement> statement;
+  std::unique_ptr<sql::ResultSet> result;
+};
+
+namespace {
+// Connector/C++ counts columns from 1.
+std::uint32_t position(std::size_t column) { return static_cast<std::uint32_t>(column) + 1; }
+}  // namespace
+
+Rows::Rows(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Rows::Rows(Rows&&) noexcept = default;
+Rows& Rows::operator=(Rows&&) noexcept = default;
+Rows::~Rows() = default;
+
+bool Rows::next() { return impl_->result->next(); }
+std::size_t Rows::size() const { return impl_->result->rowsCount(); }
+std::size_t Rows::columns() const { return impl_->result->getMetaData()->getColumnCount(); }
+
+std::string Rows::column_name(std::size_t column) const {
+  return impl_->result->getMetaData()->getColumnLabel(position(column));
+}
+
+std::optional<std::size_t> Rows::find_column(std::string_view name) const {
+  for (std::size_t i = 0; i < columns(); ++i) {
+    if (equals_ignoring_case(column_name(i), name)) return i;
+  }
+  return std::nullopt;
+}
+
+bool Rows::is_null(std::size_t column) const { return impl_->result->isNull(position(column)); }
+
+std::string Rows::text(std::size_t column) const {
+  return valid_utf8(impl_->result->getString(position(column)).asStdString());
+}
+
+std::optional<std::string> Rows::optional_text(std::size_t column) const {
+  if (is_null(column)) return std::nullopt;
+  return text(column);
+}
+
+namespace {
+template <typename Number>
+std::optional<Number> parse_number(const sql::SQLString& text) {
+  const std::string& bytes = text.asStdString();
+  Number number{};
+  // DECIMAL is read as text, because the connector's integer getters clamp it without a word.
+  const auto [end, error] = std::from_chars(bytes.data(), bytes.data() + bytes.size(), number);
+  if (error != std::errc{} || end == bytes.data()) return std::nullopt;
+  return number;
+}
+}  // namespace
+
+std::optional<std::int64_t> Rows::integer(std::size_t column) const {
+  if (is_null(column)) return std::nullopt;
+  return parse_number<std::int64_t>(impl_->result->getString(position(column)));
+}
+
+std::optional<double> Rows::real(std::size_t column) const {
+  if (is_null(column)) return std::nullopt;
+  return parse_number<double>(impl_->result->getString(position(column)));
+}
+
+// --- Connection
+
+struct Connection::Impl {
+  std::unique_ptr<sql::Connection> connection;
+  std::string name;
+  std::string door;
+  std::string cipher;
+  std::vector<std::string> warnings;
+  Seconds read_timeout{0};
+};
+
+Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Connection::Connection(Connection&&) noexcept = default;
+Connection& Connection::operator=(Connection&&) noexcept = default;
+Connection::~Connection() = default;
+
+const std::string& Connection::door() const { return impl_->door; }
+const std::string& Connection::tls_cipher() const { return impl_->cipher; }
+const std::vector<std::string>& Connection::warnings() const { return impl_->warnings; }
+
+Result<Rows> Connection::query(std::string_view sql) {
+  const auto started = std::chrono::steady_clock::now();
+  try {
+    auto rows = std::make_unique<Rows::Impl>();
+    rows->statement.reset(impl_->connection->createStatement());
+    rows->result.reset(rows->statement->executeQuery(sql::SQLString(sql.data(), sql.size())));
+    return Rows(std::move(rows));
+  } catch (const sql::SQLException& exception) {
+    Error error = to_error(exception, "read from " + impl_->name, false);
+    const Seconds taken = std::chrono::steady_clock::now() - started;
+    if (error.kind == ErrorKind::lost && taken >= impl_->read_timeout - Seconds{0.1}) {
+      error.next_step = fmt::format("No answer in {}", format_duration(taken.count()));
+    }
+    return error;
+  }
+}
+
+Result<Connection> Connection::open(const ConnectionOptions& options, Deadline deadline) {
+  if (options.socket.empty()) {
+    const Status resolved = check_host_resolves(options.host, std::min(options.connect_timeout, until(deadline)));
+    if (!resolved) return resolved.error();
+  }
+  auto impl = std::make_unique<Impl>();
+  impl->name = options.name;
+  impl->door = options.socket.empty() ? "normal port" : "socket";
+  impl->read_timeout = std::min(options.read_timeout, until(deadline));
+
+  auto connected = connect_once(options, options.port, deadline);
+  const Deadline patience = std::min(deadline, std::chrono::steady_clock::now() + kRefusedPatience);
+  while (!connected && connected.error().code == 1040 && std::chrono::steady_clock::now() < patience) {
+    std::this_thread::sleep_for(kRefusedPause);
+    connected = connect_once(options, options.port, deadline);
+  }
+  if (!connected && connected.error().code == 1040 && options.spare_port) {
+    auto spare = connect_once(options, *options.spare_port, deadline);
+    if (!spare) {
+      Error both = spare.error();
+      both.message = fmt::format("{}; the spare port {} did not help: {}", connected.error().message,
+                                 *options.spare_port, both.message);
+      return both;
+    }
+    connected = std::move(spare);
+    impl->door = fmt::format("spare port {}", *options.spare_port);
+  }
+  if (!connected) return connected.error();
+  impl->connection = std::move(*connected);
+
+  Connection connection(std::move(impl));
+  Result<Rows> cipher = connection.query(kCipher);
+  if (!cipher) return cipher.error();
+  if (cipher->next()) connection.impl_->cipher = cipher->text(1);
+  if (connection.impl_->cipher.empty()) {
+    if (options.ssl_mode == SslMode::required || options.ssl_mode == SslMode::verify_identity) {
+      return Error{ErrorKind::tls,
+                   fmt::format("cannot connect to {}: TLS was asked for and the server gave none", options.name),
+                   "Give the server a certificate, or use --ssl-mode PREFERRED"};
+    }
+    if (!is_loopback(options)) {
+      connection.impl_->warnings.push_back(
+          fmt::format("the connection to {} is not encrypted; --ssl-mode REQUIRED refuses that", options.name));
+    }
+  }
+  return connection;
+}
+
+}  // namespace dbaudit

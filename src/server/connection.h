@@ -1,0 +1,76 @@
+// A guarded, read-only connection to one server. Connector/C++ is used in connection.cpp only.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/version.h"
+#include "server/connection_options.h"
+
+namespace dbaudit {
+
+using Deadline = std::chrono::steady_clock::time_point;
+
+// Makes the connector's one driver object. Must be called once on the main thread before any other thread connects:
+// the connector's first call is not thread-safe.
+void initialise_connector();
+
+// A buffered result: all of it has arrived, so an error in the middle of it has already been reported.
+class Rows {
+ public:
+  Rows(Rows&&) noexcept;
+  Rows& operator=(Rows&&) noexcept;
+  ~Rows();
+
+  bool next();
+  [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] std::size_t columns() const;
+  [[nodiscard]] std::string column_name(std::size_t column) const;  // 0-based, as the server spells it
+  // Index of a column by name, case ignored; SHOW statements differ between versions.
+  [[nodiscard]] std::optional<std::size_t> find_column(std::string_view name) const;
+
+  [[nodiscard]] bool is_null(std::size_t column) const;
+  [[nodiscard]] std::string text(std::size_t column) const;  // valid UTF-8; "" for NULL
+  [[nodiscard]] std::optional<std::string> optional_text(std::size_t column) const;
+  [[nodiscard]] std::optional<std::int64_t> integer(std::size_t column) const;  // nothing for NULL and non-numbers
+  [[nodiscard]] std::optional<double> real(std::size_t column) const;
+
+ private:
+  friend class Connection;
+  struct Impl;
+  explicit Rows(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+class Connection {
+ public:
+  // Connects, proves TLS when it was asked for, and sets the session's guards: read-only transactions, no waiting for
+  // locks, a limit on each statement, UTF-8 and the server's own time zone. With all connections used up it tries
+  // again for a moment and then the spare port. Ends by `deadline`.
+  static Result<Connection> open(const ConnectionOptions& options, Deadline deadline);
+
+  Connection(Connection&&) noexcept;
+  Connection& operator=(Connection&&) noexcept;
+  ~Connection();
+
+  // Only SELECT, SHOW and XA RECOVER are ever given to it.
+  Result<Rows> query(std::string_view sql);
+
+  [[nodiscard]] const std::string& door() const;        // "normal port", "socket", "spare port 33062"
+  [[nodiscard]] const std::string& tls_cipher() const;  // empty: plaintext
+  // What the user should know: plaintext over a network.
+  [[nodiscard]] const std::vector<std::string>& warnings() const;
+
+ private:
+  struct Impl;
+  explicit Connection(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dbaudit

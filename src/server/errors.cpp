@@ -1,0 +1,102 @@
+#include "server/errors.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace dbaudit {
+namespace {
+
+struct Meaning {
+  ErrorKind kind;
+  const char* next_step;
+};
+
+// Numbers below 2000 and from 3000 are the server's (MySQL "Server Error Message Reference", MariaDB "Error Codes"),
+// 2000 to 2999 and 5000 on are the client library's.
+Meaning meaning_while_connecting(int code) {
+  switch (code) {
+    case 2002:
+    case 2003: return {ErrorKind::unreachable, "Is the server running, and is the address right?"};
+    case 2005: return {ErrorKind::unreachable, "The host name could not be resolved"};
+    case 1040:
+      return {ErrorKind::too_many_connections,
+              "All connections are used up; an account with CONNECTION ADMIN (MariaDB) or SERVICE_CONNECTION_ADMIN "
+              "(MySQL) may use the reserved slot, --spare-port the admin_port or extra_port"};
+    case 1203:
+    case 1226: return {ErrorKind::too_many_connections, "This account has used up its own connection limit"};
+    case 1045:
+    case 1698:
+      return {ErrorKind::refused_credentials, "Check user, password and the host from which the account may connect"};
+    case 1044:
+    case 1049:
+    case 1130: return {ErrorKind::refused_credentials, "The account may not connect from this host"};
+    case 1129:
+      return {ErrorKind::refused_credentials,
+              "This host is blocked after many failed connections; an administrator can FLUSH HOSTS"};
+    case 3118:
+    case 4151: return {ErrorKind::refused_credentials, "The account is locked; ALTER USER ... ACCOUNT UNLOCK"};
+    case 1820:
+    case 1862: return {ErrorKind::refused_credentials, "The account's password has expired; set a new one"};
+    case 2058:
+    case 2059:
+      return {ErrorKind::refused_credentials,
+              "The account uses an authentication plugin that this client library does not have"};
+    case 5010:
+      return {ErrorKind::refused_credentials,
+              "The server asked for the password in the clear and did not get it; use --ssl-mode VERIFY_IDENTITY if it "
+              "is trusted"};
+    case 3159: return {ErrorKind::tls, "The server accepts TLS connections only; use --ssl-mode REQUIRED"};
+    case 2026: return {ErrorKind::tls, "Check --ssl-ca, the host name in the certificate and its dates"};
+    case 2006:
+    case 2013: return {ErrorKind::timeout, "The server did not answer in time, or closed the connection"};
+    default: return {ErrorKind::other, ""};
+  }
+}
+
+Meaning meaning_of_query(int code) {
+  switch (code) {
+    case 1044:
+    case 1142:
+    case 1143:
+    case 1227:
+    case 1370:
+    case 1401:
+    case 1356: return {ErrorKind::no_privilege, ""};
+    case 1054:
+    case 1064:
+    case 1109:
+    case 1146:
+    case 1193: return {ErrorKind::no_such_object, ""};
+    case 1205:
+    case 1317:
+    case 1969:
+    case 3024: return {ErrorKind::timeout, "The statement was given up so as not to add to the server's load"};
+    case 3854: return {ErrorKind::unreadable, ""};
+    case 1053:
+    case 1927:
+    case 2006:
+    case 2013:
+    case 2014:
+    case 2026:
+    case 4031: return {ErrorKind::lost, "The connection broke while the server was being read"};
+    default: return {ErrorKind::other, ""};
+  }
+}
+
+}  // namespace
+
+Error server_error(int code, const std::string& sqlstate, const std::string& message, const std::string& doing,
+                   bool connecting) {
+  Meaning meaning = connecting ? meaning_while_connecting(code) : meaning_of_query(code);
+  const std::string text = printable(valid_utf8(message));
+  // 1045 is also what the client library says when its own plugin file is missing.
+  if (code == 1045 && text.find("could not be loaded") != std::string::npos) {
+    meaning = {ErrorKind::refused_credentials, "The client library lacks the authentication plugin of this account"};
+  }
+  if (code == 2026 && text.find("timed out") != std::string::npos) meaning.kind = ErrorKind::timeout;
+  return {meaning.kind, fmt::format("cannot {}: {}", doing, text.empty() ? "no reason given" : bounded(text, 300)),
+          meaning.next_step, code, sqlstate};
+}
+
+}  // namespace dbaudit

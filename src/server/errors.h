@@ -1,0 +1,14 @@
+// Error numbers of servers and client libraries, sorted into kinds with a next step.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+
+namespace dbaudit {
+
+// `doing` says what was tried on what ("connect to shop-primary", "read metadata_locks").
+Error server_error(int code, const std::string& sqlstate, const std::string& message, const std::string& doing,
+                   bool connecting);
+
+}  // namespace dbaudit

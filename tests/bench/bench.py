@@ -1,0 +1,116 @@
+#!/usr/bin/python3
+"""How far is dbaudit from the least time in which its own statements can be run?
+
+  cmake -B build -DDBAUDIT_BENCH=ON && cmake --build build
+  tests/bench/bench.py --dbaudit build/dbaudit --tools build/tests/bench
+
+On each server, with few and with many sessions: the general log tells what a command sends; a minimal C client
+(floor.c) runs the same statements and forgets the rows. Both take turns, over TCP without TLS. Medians are printed.
+"""
+
+import argparse
+import contextlib
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+
+import servers  # noqa: E402
+from runner import Dbaudit  # noqa: E402
+
+SERVERS = {
+    "mysql-9.7": ("mysql-9.7", "--max-connections=3000"),
+    "mariadb-10.11-plugin": (*servers.VARIANTS["mariadb-10.11-plugin"], "--max-connections=3000"),
+    "mariadb-11.8-ps": (*servers.VARIANTS["mariadb-11.8-ps"], "--max-connections=3000"),
+}
+GRANTS = {
+    "mysql": ("PROCESS, REPLICATION CLIENT, XA_RECOVER_ADMIN ON *.*", "SELECT ON performance_schema.*"),
+    "mariadb": ("PROCESS, SLAVE MONITOR, BINLOG MONITOR ON *.*", "SELECT ON performance_schema.*"),
+}
+TABLES = 5
+SNAPSHOT = "/dev/shm/dbaudit-bench.db"
+COMMANDS = {"audit": ("audit",), "snapshot": ("snapshot", "-o", SNAPSHOT)}
+ROW = "{:<22}{:>8}  {:<9}{:>6}{:>11}{:>13}{:>8}{:>10}"
+
+
+@contextlib.contextmanager
+def load(tools, server, sessions):
+    command = [tools / "load", str(server.port), str(sessions), str(TABLES)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            if process.stdout.readline() != "ready\n":
+                sys.exit(f"load failed on {server}")
+            yield
+        finally:
+            process.stdin.close()
+    # The server still has to end them: the next measurement must not see that.
+    server.wait_for("SELECT COUNT(*) < 2 FROM information_schema.PROCESSLIST WHERE USER = 'root'", "the load has gone", 60)
+
+
+def measure(tools, command, env, accepted):
+    """(milliseconds, peak MB)"""
+    run = subprocess.run([tools / "measure", *command], env=env, stdout=subprocess.PIPE, text=True, check=True)
+    microseconds, kilobytes, code = map(int, run.stdout.split())
+    if code not in accepted:
+        sys.exit(f"exit code {code}: {' '.join(map(str, command))}")
+    return microseconds / 1000, kilobytes / 1024
+
+
+def statements_of(server, argv, env):
+    """What a command says to the server, connecting included."""
+    with server.general_log() as log:
+        subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
+        said = [entry.argument for entry in log.statements("aud") if entry.command in ("Query", "Execute")]
+    return said or sys.exit(f"{' '.join(argv)} sent nothing")
+
+
+def compare(options, server, sessions, name, scratch):
+    dbaudit = Dbaudit(options.dbaudit.resolve(), servers.SOURCE / "rules", scratch)
+    argv, env = dbaudit.argv(*COMMANDS[name], "--ssl-mode", "DISABLED", server=server), dbaudit.environment()
+    said = statements_of(server, argv, env)
+    script = scratch / "statements"
+    script.write_bytes("\0".join(said).encode() + b"\0")
+    floor = [options.tools / "floor", str(server.port), "aud", str(script)]
+    pairs = [
+        (measure(options.tools, floor, env, (0,)), measure(options.tools, argv, env, (0, 1, 3)))
+        for _ in range(options.runs)
+    ]
+    floor_ms, dbaudit_ms = (statistics.median(pair[side][0] for pair in pairs) for side in (0, 1))
+    peak = max(pair[1][1] for pair in pairs)
+    print(ROW.format(
+        server.name, sessions, name, len(said), f"{floor_ms:.1f}", f"{dbaudit_ms:.1f}", f"{dbaudit_ms / floor_ms:.2f}", f"{peak:.1f}"
+    ), flush=True)  # fmt: skip
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dbaudit", type=pathlib.Path, required=True)
+    parser.add_argument("--tools", type=pathlib.Path, required=True, help="where floor, load and measure were built")
+    parser.add_argument("--server", action="append", choices=SERVERS)
+    parser.add_argument("--sessions", action="append", type=int)
+    parser.add_argument("--runs", type=int, default=11)
+    options = parser.parse_args()
+
+    print(ROW.format("server", "sessions", "command", "sent", "floor ms", "dbaudit ms", "ratio", "peak MB"))
+    launcher = servers.Launcher()
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            for name in options.server or SERVERS:
+                kind, *settings = SERVERS[name]
+                server = launcher.start(name, kind, *settings)
+                server.account("aud", GRANTS[server.flavor])
+                for sessions in options.sessions or (5, 2000):
+                    with load(options.tools, server, sessions):
+                        for command in COMMANDS:
+                            compare(options, server, sessions, command, pathlib.Path(scratch))
+                launcher.stop(server)
+    finally:
+        launcher.close()
+        pathlib.Path(SNAPSHOT).unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -48,9 +48,11 @@ make_root() {
   command -v debootstrap >/dev/null || die "$kind needs debootstrap: apt-get install debootstrap"
   say "building $root (once; about a minute)"
   # The name says whether it is complete: an interrupted build is thrown away and done again.
+  umount "$root.partial/proc" "$root.partial/sys" 2>/dev/null || true
   rm -rf --one-file-system "$root.partial"
+  # It inherits the lock: should it outlive us, nobody works in its folder.
   debootstrap --variant=minbase --include="$packages" "$suite" "$root.partial" ${DBAUDIT_DEBIAN_MIRROR:+"$DBAUDIT_DEBIAN_MIRROR"} \
-    9>&- >"$root.log" 2>&1 || { tail -n 20 "$root.log" >&2; die "debootstrap failed, see $root.log"; }
+    >"$root.log" 2>&1 || { tail -n 20 "$root.log" >&2; die "debootstrap failed, see $root.log"; }
   rm -f "$root.partial"/var/cache/apt/archives/*.deb
   chmod 1777 "$root.partial/tmp"
   mv "$root.partial" "$root"

@@ -41,6 +41,7 @@ int main(int argc, char **argv)
             continue;
         while (mysql_fetch_row(result))
             rows++;
+        errors += mysql_errno(session) != 0;
         mysql_free_result(result);
     }
     mysql_close(session);

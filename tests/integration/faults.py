@@ -57,9 +57,9 @@ class Fault:
         while connection.recv(65536):
             pass
 
-    def drip(self, connection):
-        """One byte of a packet of 16 MB at a time: no single read ever times out."""
-        connection.sendall(b"\xff\xff\xff\0"[:3] + b"\1")
+    def drip(self, connection, number):
+        """A packet of 64 KB, one byte at a time: hours, in which no single read ever times out."""
+        connection.sendall(b"\xff\xff\0" + bytes([number]))
         while not self._over.wait(0.2):
             connection.sendall(b"x")
 
@@ -141,12 +141,12 @@ class Drips(Fault):
         if self.in_result:
             self.log_in(connection)
             next(self.queries(connection))
-        self.drip(connection)
+        self.drip(connection, 1 if self.in_result else 0)
 
 
 class TooManyConnections(Fault):
     def talk(self, connection):
-        connection.sendall(wire.error(0, 1040, "08004", "Too many connections"))
+        connection.sendall(wire.error(0, 1040, "Too many connections"))
 
 
 class RogueAuth(Fault):
@@ -162,7 +162,7 @@ class RogueAuth(Fault):
         number, answer = wire.receive(connection)
         if given := answer.rstrip(b"\0"):
             self.passwords.append(given.decode(errors="replace"))
-        connection.sendall(wire.error(number + 1, 1045, "28000", "Access denied"))
+        connection.sendall(wire.error(number + 1, 1045, "Access denied", "28000"))
 
 
 class Proxy(Fault):

@@ -32,8 +32,9 @@ def eof(number):
     return packet(number, b"\xfe" + struct.pack("<HH", 0, AUTOCOMMIT))
 
 
-def error(number, code, state, message):
-    return packet(number, b"\xff" + struct.pack("<H", code) + b"#" + state.encode() + message.encode())
+def error(number, code, message, state=""):
+    """Before the greeting servers leave the SQLSTATE out: they don't know yet what the client understands."""
+    return packet(number, b"\xff" + struct.pack("<H", code) + (f"#{state}" if state else "").encode() + message.encode())
 
 
 def auth_switch(number, plugin):

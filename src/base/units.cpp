@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 #include "base/text.h"
 
@@ -79,6 +81,46 @@ std::optional<std::int64_t> parse_size(std::string_view text) {
   const double bytes = *number * factor;
   if (bytes > 9.2e18) return std::nullopt;
   return static_cast<std::int64_t>(bytes);
+}
+
+double Margin::of(double base) const { return std::clamp(ratio * base, at_least, std::max(at_least, at_most)); }
+
+std::optional<Margin> parse_margin(std::string_view text) {
+  // A duration, or a plain number.
+  const auto amount = [](std::string_view part) -> std::optional<double> {
+    if (const std::optional<Seconds> duration = parse_duration(part)) return duration->count();
+    const std::optional<double> number = take_number(part);
+    return number && part.empty() ? number : std::nullopt;
+  };
+  Margin margin;
+  margin.at_most = std::numeric_limits<double>::infinity();
+  bool first = true;
+  for (const std::string& piece : split(text, ',')) {
+    std::string_view part = trimmed(piece);
+    constexpr std::string_view kAtLeast = "at least ";
+    constexpr std::string_view kAtMost = "at most ";
+    if (first) {
+      first = false;
+      if (!part.empty() && part.back() == '%') {
+        part.remove_suffix(1);
+        const std::optional<double> percent = take_number(part);
+        if (!percent || !part.empty()) return std::nullopt;
+        margin.ratio = *percent / 100;
+        continue;
+      }
+      const std::optional<double> fixed = amount(part);
+      if (!fixed) return std::nullopt;
+      margin.at_least = margin.at_most = *fixed;
+      continue;
+    }
+    const bool least = part.substr(0, kAtLeast.size()) == kAtLeast;
+    if (!least && part.substr(0, kAtMost.size()) != kAtMost) return std::nullopt;
+    part.remove_prefix(least ? kAtLeast.size() : kAtMost.size());
+    const std::optional<double> bound = amount(trimmed(part));
+    if (!bound || margin.ratio == 0) return std::nullopt;
+    (least ? margin.at_least : margin.at_most) = *bound;
+  }
+  return margin;
 }
 
 std::string format_duration(double seconds) {

@@ -17,6 +17,16 @@ std::optional<Seconds> parse_duration(std::string_view text);
 // "512", "64K", "16GiB", "1.5G": powers of 1024, as MySQL's own option files count.
 std::optional<std::int64_t> parse_size(std::string_view text);
 
+// A margin: a share of something, kept within bounds. "10%, at least 5s, at most 30s"; "5s" and "3" are fixed margins.
+// Seconds where durations are meant, plain numbers where counts are.
+struct Margin {
+  double ratio = 0;
+  double at_least = 0;
+  double at_most = 0;
+  [[nodiscard]] double of(double base) const;
+};
+std::optional<Margin> parse_margin(std::string_view text);
+
 // At most two units, the largest that fit: "2 d 3 h", "30 s", "1.5 s", "250 ms"; infinity is "unlimited".
 std::string format_duration(double seconds);
 

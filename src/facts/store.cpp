@@ -13,6 +13,7 @@
 
 #include "base/problems.h"
 #include "base/text.h"
+#include "base/units.h"
 #include "facts/schema.h"
 
 namespace dbaudit {
@@ -85,6 +86,19 @@ std::string with_suggestion(const std::string& message) {
     return "only SELECT on the fact tables (dbaudit schema) and harmless functions are allowed";
   }
   return message;
+}
+
+}  // namespace
+
+namespace {
+
+// margin_of('10%, at least 5s, at most 30s', 180) is 18. NULL when the second argument is NULL or the first no margin.
+void margin_of(sqlite3_context* context, int /*count*/, sqlite3_value** arguments) {
+  const auto* text = static_cast<const char*>(sqlite3_value_blob(arguments[0]));
+  const auto size = static_cast<std::size_t>(sqlite3_value_bytes(arguments[0]));
+  const std::optional<Margin> margin = text == nullptr ? std::nullopt : parse_margin({text, size});
+  if (!margin || sqlite3_value_type(arguments[1]) == SQLITE_NULL) return sqlite3_result_null(context);
+  sqlite3_result_double(context, margin->of(sqlite3_value_double(arguments[1])));
 }
 
 }  // namespace
@@ -219,6 +233,10 @@ Store::Store() {
   sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_limit(db, SQLITE_LIMIT_LENGTH, 64 << 20);
+  check(db,
+        sqlite3_create_function(db, "margin_of", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, nullptr,
+                                margin_of, nullptr, nullptr),
+        "functions");
   execute("PRAGMA journal_mode=OFF");
   begin();
   for (const std::string& sql : schema_sql()) execute(sql);

@@ -220,6 +220,7 @@ struct Connection::Impl {
   std::string cipher;
   std::vector<std::string> warnings;
   Seconds read_timeout{0};
+  bool lost = false;
 };
 
 Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -227,6 +228,7 @@ Connection::Connection(Connection&&) noexcept = default;
 Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;
 
+bool Connection::lost() const { return impl_->lost; }
 const std::string& Connection::door() const { return impl_->door; }
 const std::string& Connection::tls_cipher() const { return impl_->cipher; }
 const std::vector<std::string>& Connection::warnings() const { return impl_->warnings; }
@@ -240,6 +242,7 @@ Result<Rows> Connection::query(std::string_view sql) {
     return Rows(std::move(rows));
   } catch (const sql::SQLException& exception) {
     Error error = to_error(exception, "read from " + impl_->name, false);
+    if (error.kind == ErrorKind::lost) impl_->lost = true;
     const Seconds taken = std::chrono::steady_clock::now() - started;
     if (error.kind == ErrorKind::lost && taken >= impl_->read_timeout - Seconds{0.1}) {
       error.next_step = fmt::format("No answer in {}", format_duration(taken.count()));

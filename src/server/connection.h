@@ -62,6 +62,9 @@ class Connection {
   // Only SELECT, SHOW and XA RECOVER are ever given to it.
   Result<Rows> query(std::string_view sql);
 
+  // Whether a query has found the connection broken or silent; nothing more can be read then.
+  [[nodiscard]] bool lost() const;
+
   [[nodiscard]] const std::string& door() const;        // "normal port", "socket", "spare port 33062"
   [[nodiscard]] const std::string& tls_cipher() const;  // empty: plaintext
   // What the user should know: plaintext over a network.

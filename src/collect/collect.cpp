@@ -1,0 +1,180 @@
+#include "collect/collect.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "base/text.h"
+#include "collect/privileges.h"
+#include "collect/source.h"
+#include "facts/schema.h"
+
+namespace dbaudit {
+namespace {
+
+struct Entry {
+  const char* source;
+  Collector collect;
+};
+
+// Every source, in reading order. Some need what earlier ones found: transactions tell whether PROCESS is there,
+// instruments what can be seen at all, sessions which thread is which connection. What a stall is made of is read
+// close together.
+constexpr std::array<Entry, 14> kCollectors{{
+    {"global_variables", collect_global_variables},
+    {"status", collect_status},
+    {"instruments", collect_instruments},
+    {"transactions", collect_transactions},
+    {"sessions", collect_sessions},
+    {"metadata_locks", collect_metadata_locks},
+    {"row_lock_waits", collect_row_lock_waits},
+    {"table_handles", collect_table_handles},
+    {"statements", collect_statements},
+    {"connection_attributes", collect_connection_attributes},
+    {"session_variables", collect_session_variables},
+    {"prepared_xa", collect_prepared_xa},
+    {"replication", collect_replication},
+    {"accounts", collect_accounts},
+}};
+
+// UNIX_TIMESTAMP is free of time zones, so that clocks can be compared.
+constexpr std::string_view kIdentity =
+    "SELECT VERSION(), @@version_comment, @@hostname, @@port, @@system_time_zone, @@performance_schema, "
+    "CONNECTION_ID(), CURRENT_USER(), UNIX_TIMESTAMP(NOW(6))";
+
+struct ServerRow {
+  std::optional<ServerVersion> version;
+  std::optional<std::string> version_full, version_comment, hostname, error, door, tls_cipher, account,
+      system_time_zone;
+  std::optional<std::int64_t> port, connection_id;
+  std::optional<double> clock_skew_s;
+  bool performance_schema = false;
+};
+
+void insert_source(Store& store, std::int64_t server_id, const std::string& source, const SourceOutcome& outcome,
+                   double duration_ms) {
+  const bool has_rows = outcome.status != "unavailable";
+  const auto present = [](const std::optional<std::string>& text) {
+    return text && !text->empty() ? text : std::nullopt;
+  };
+  store.insert("fact_source")
+      .row(server_id, source, outcome.status, present(outcome.reason), present(outcome.remedy), outcome.curable,
+           has_rows ? std::optional(outcome.rows) : std::nullopt, duration_ms);
+}
+
+double milliseconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+}
+
+std::optional<Error> read_identity(Connection& connection, const Clock& clock, ServerRow& row) {
+  const auto before = clock();
+  Result<Rows> rows = connection.query(kIdentity);
+  const auto after = clock();
+  if (!rows) return rows.error();
+  if (!rows->next()) return Error{ErrorKind::other, "the server returned no version"};
+  row.version_full = rows->text(0);
+  row.version = parse_server_version(*row.version_full);
+  if (!row.version) {
+    return Error{ErrorKind::other,
+                 fmt::format("'{}' is not the version of a MySQL or MariaDB server", printable(*row.version_full))};
+  }
+  row.version_comment = rows->text(1);
+  row.hostname = rows->text(2);
+  row.port = rows->integer(3);
+  row.system_time_zone = rows->text(4);
+  row.performance_schema = rows->integer(5) == 1;
+  row.connection_id = rows->integer(6);
+  row.account = rows->text(7);
+  row.door = connection.door();
+  row.tls_cipher = connection.tls_cipher();
+  if (const std::optional<double> server_time = rows->real(8)) {
+    const auto middle = before + (after - before) / 2;
+    row.clock_skew_s = *server_time - std::chrono::duration<double>(middle.time_since_epoch()).count();
+  }
+  return std::nullopt;
+}
+
+// Reads all sources; after a lost connection the remaining ones are unavailable.
+void read_sources(Reading& reading) {
+  std::optional<SourceOutcome> gone;
+  for (const Entry& entry : kCollectors) {
+    const auto begin = std::chrono::steady_clock::now();
+    SourceOutcome outcome;
+    if (gone) {
+      outcome = *gone;
+    } else if (begin >= reading.request.deadline) {
+      gone = outcome =
+          SourceOutcome::unavailable("the time for this run (--timeout) was over", "Give it more time with --timeout");
+    } else {
+      outcome = entry.collect(reading);
+      const bool lost = outcome.status != "read" && reading.connection.lost();
+      if (lost)
+        gone = SourceOutcome::unavailable(fmt::format("the connection broke while {} was read", entry.source),
+                                          "Run dbaudit again");
+    }
+    insert_source(reading.store, reading.server_id, entry.source, outcome, milliseconds_since(begin));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> collect_server(Store& store, std::int64_t server_id, const CollectRequest& request,
+                                        const Clock& clock) {
+  const WallTime taken_at = clock();
+  const auto begin = std::chrono::steady_clock::now();
+  std::vector<std::string> warnings;
+  ServerRow row;
+  store.begin();
+  Result<Connection> connection = Connection::open(request.connection, request.deadline);
+  std::optional<Error> error;
+  if (!connection) {
+    error = connection.error();
+  } else {
+    warnings = connection->warnings();
+    error = read_identity(*connection, clock, row);
+  }
+  std::optional<std::int64_t> uptime;
+  if (error) {
+    row.error = describe(*error);
+    const SourceOutcome unreachable =
+        SourceOutcome::unavailable(*row.error, "Make the server reachable for this account");
+    for (const std::string& source : source_names()) insert_source(store, server_id, source, unreachable, 0);
+  } else {
+    insert_source(store, server_id, "server", SourceOutcome::read(1), milliseconds_since(begin));
+    Reading reading{*connection,
+                    store,
+                    server_id,
+                    request,
+                    *row.version,
+                    quoted_account(*row.account),
+                    row.connection_id.value_or(0),
+                    row.performance_schema,
+                    {},
+                    {},
+                    {},
+                    {},
+                    {},
+                    {}};
+    read_sources(reading);
+    Query query = store.query(
+        "SELECT s.uptime, s.threads_connected > v.max_connections FROM global_status s "
+        "LEFT JOIN global_variables v USING (server_id) WHERE s.server_id = :id");
+    query.bind("id", server_id);
+    if (const Result<bool> found = query.next(); found && *found) {
+      uptime = query.integer(0);
+      if (query.integer(1) == 1 && row.door == "normal port") row.door = "reserved slot";
+    }
+  }
+  const ServerDeclaration& declared = request.declared;
+  store.insert("server").row(server_id, request.connection.name,
+                             row.version ? std::optional(to_string(row.version->flavor)) : std::nullopt,
+                             row.version ? std::optional(to_string(row.version->version)) : std::nullopt,
+                             row.version_full, row.version_comment, row.hostname, row.port, declared.role,
+                             declared.replica_of, declared.group, declared.environment, declared.memory_bytes, !error,
+                             row.error, row.door, row.tls_cipher, row.account, row.connection_id, row.system_time_zone,
+                             uptime, format_utc(taken_at), row.clock_skew_s, milliseconds_since(begin));
+  store.commit();
+  return warnings;
+}
+
+}  // namespace dbaudit

@@ -1,0 +1,37 @@
+// Reading one server into the fact store: connect, read every source, record how each ended.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "facts/store.h"
+#include "server/connection.h"
+
+namespace dbaudit {
+
+// What people declare about a server; it cannot be read from it.
+struct ServerDeclaration {
+  std::string name;  // empty: host:port
+  std::optional<std::string> role;
+  std::optional<std::string> replica_of;
+  std::optional<std::string> group;
+  std::optional<std::string> environment;
+  std::optional<std::int64_t> memory_bytes;
+};
+
+struct CollectRequest {
+  ConnectionOptions connection;
+  ServerDeclaration declared;
+  std::optional<Seconds> sample_interval;  // take the status counters twice, this far apart
+  bool redact = false;                     // statements without their literals
+  Deadline deadline;
+};
+
+// Fills the tables of one server. Failure to connect is a fact too: table server says why, and every source is
+// unavailable. Warnings for stderr are returned.
+std::vector<std::string> collect_server(Store& store, std::int64_t server_id, const CollectRequest& request,
+                                        const Clock& clock);
+
+}  // namespace dbaudit

@@ -1,0 +1,128 @@
+// Metadata locks.
+//
+// MySQL: performance_schema.metadata_locks. MariaDB: the same where its instrument is on (off by default, also with
+// performance_schema=ON; an empty table then means "cannot see"), and the METADATA_LOCK_INFO plugin (granted locks
+// only, but with their true types). MariaDB's metadata_locks shows the type that was asked for; later up- and
+// downgrades are not written back. For MySQL before 9 that is not measured, so it is taken to be the same.
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "collect/source.h"
+
+namespace dbaudit {
+namespace {
+
+constexpr std::string_view kPerformanceSchema =
+    "SELECT OBJECT_TYPE, OBJECT_SCHEMA, OBJECT_NAME, LOCK_TYPE, LOCK_DURATION, LOCK_STATUS, OWNER_THREAD_ID "
+    "FROM performance_schema.metadata_locks";
+
+constexpr std::string_view kPlugin =
+    "SELECT THREAD_ID, LOCK_TYPE, TABLE_SCHEMA, TABLE_NAME, LOCK_MODE, LOCK_TIME_MS "
+    "FROM information_schema.METADATA_LOCK_INFO";
+
+const std::string kInstrument = "wait/lock/metadata/sql/mdl";
+constexpr std::size_t kNameBytes = 512;
+
+// The plugin's words for object types, in performance_schema's words.
+std::string object_type_of_plugin(const std::string& type) {
+  if (type == "Backup lock") return "BACKUP";
+  if (type == "User lock") return "USER LEVEL LOCK";
+  const std::size_t end = type.find(" metadata lock");
+  std::string word = type.substr(0, end);
+  if (word.rfind("Stored ", 0) == 0) word.erase(0, 7);
+  for (char& c : word) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return word;
+}
+
+Result<std::int64_t> read_performance_schema(Reading& reading) {
+  Result<Rows> rows = reading.connection.query(kPerformanceSchema);
+  if (!rows) return rows.error();
+  const std::string type_is = reading.version.min_mysql(9, 0) ? "current" : "as_requested";
+  Insert insert = reading.store.insert("metadata_locks");
+  std::int64_t count = 0;
+  while (rows->next()) {
+    const std::optional<std::int64_t> thread = rows->integer(6);
+    const std::optional<std::int64_t> id = reading.processlist_id(thread);
+    if (id == reading.connection_id) continue;
+    insert.row(reading.server_id, id, thread, rows->text(0), rows->optional_text(1), rows->optional_text(2),
+               rows->text(3), rows->text(4), rows->text(5), nullptr, "metadata_locks", type_is);
+    ++count;
+  }
+  return count;
+}
+
+Result<std::int64_t> read_plugin(Reading& reading) {
+  Result<Rows> rows = reading.connection.query(kPlugin);
+  if (!rows) return rows.error();
+  Insert insert = reading.store.insert("metadata_locks");
+  std::int64_t count = 0;
+  while (rows->next()) {
+    std::optional<std::int64_t> id = rows->integer(0);
+    if (id == reading.connection_id) continue;
+    if (id == 0) id.reset();  // a background thread
+    const std::string type = object_type_of_plugin(rows->text(1));
+    std::optional<std::string> schema = rows->optional_text(2);
+    std::optional<std::string> name = rows->optional_text(3);
+    // The plugin puts a user lock's name where the schema belongs.
+    if (type == "USER LEVEL LOCK") std::swap(schema, name);
+    std::string mode = rows->text(4);
+    if (mode.rfind("MDL_", 0) == 0) mode.erase(0, 4);
+    const std::optional<double> held_ms = rows->real(5);
+    insert.row(reading.server_id, id, nullptr, type, schema, name, mode, nullptr, "GRANTED",
+               held_ms ? std::optional(*held_ms / 1000) : std::nullopt, "metadata_lock_info", "current");
+    ++count;
+  }
+  return count;
+}
+
+}  // namespace
+
+SourceOutcome collect_metadata_locks(Reading& reading) {
+  const bool plugin = reading.version.is_mariadb() && reading.instruments.contains("METADATA_LOCK_INFO") &&
+                      !reading.is_off("METADATA_LOCK_INFO");
+  const bool table = reading.performance_schema && !reading.is_off(kInstrument);
+  std::int64_t count = 0;
+  std::optional<SourceOutcome> problem;
+  if (plugin) {
+    Result<std::int64_t> rows = read_plugin(reading);
+    if (!rows) return unavailable_from(rows.error(), reading, "metadata_locks");
+    count += *rows;
+  }
+  if (table) {
+    Result<std::int64_t> rows = read_performance_schema(reading);
+    if (rows) {
+      count += *rows;
+    } else if (!plugin) {
+      return unavailable_from(rows.error(), reading, "metadata_locks");
+    }
+    if (rows && reading.metadata_locks_lost.value_or(0) > 0) {
+      return SourceOutcome::partial(
+          count, fmt::format("performance_schema ran out of room for {} metadata locks", *reading.metadata_locks_lost),
+          "Start the server with a larger performance_schema_max_metadata_locks");
+    }
+    if (rows) {
+      SourceOutcome outcome = SourceOutcome::read(count);
+      if (reading.version.is_mariadb() && !plugin) {
+        outcome.reason = "locks asked for before the instrument was switched on are not shown";
+      }
+      return outcome;
+    }
+  }
+  if (plugin) {
+    SourceOutcome outcome = SourceOutcome::read(count);
+    outcome.reason = "granted locks only (plugin METADATA_LOCK_INFO); who waits is seen in the process list";
+    return outcome;
+  }
+  if (!reading.version.is_mariadb()) {
+    return reading.performance_schema ? instrument_off(reading, kInstrument, "setup_instruments")
+                                      : performance_schema_off(reading);
+  }
+  return SourceOutcome::unavailable(
+      reading.performance_schema
+          ? fmt::format("instrument '{}' is off and plugin METADATA_LOCK_INFO is not loaded", kInstrument)
+          : "performance_schema is off and plugin METADATA_LOCK_INFO is not loaded",
+      "INSTALL SONAME 'metadata_lock_info' shows granted locks at once; performance_schema=ON with "
+      "performance-schema-instrument='wait/lock/metadata/sql/mdl=ON' at the next start shows waiters too");
+}
+
+}  // namespace dbaudit

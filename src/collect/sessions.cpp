@@ -1,0 +1,114 @@
+// Sessions: the process list, and performance_schema's thread ids for them.
+//
+// performance_schema.processlist, where it exists, because information_schema.PROCESSLIST of MySQL fails with 3854
+// while any session's statement holds a four-byte character. Without PROCESS the process list silently shows only
+// one's own sessions; comparing with Threads_connected finds out.
+#include <fmt/format.h>
+
+#include "collect/privileges.h"
+#include "collect/source.h"
+
+namespace dbaudit {
+namespace {
+
+std::string process_list_sql(const Reading& reading) {
+  const bool in_performance_schema = reading.version.min_mysql(8, 0, 22) && reading.performance_schema;
+  return fmt::format("SELECT ID, USER, HOST, DB, COMMAND, {}, STATE, LEFT(INFO, {}) FROM {}.PROCESSLIST",
+                     reading.version.is_mariadb() ? "TIME_MS / 1000" : "TIME", kStatementBytes,
+                     in_performance_schema ? "performance_schema" : "information_schema");
+}
+
+constexpr std::string_view kThreadIds =
+    "SELECT PROCESSLIST_ID, THREAD_ID FROM performance_schema.threads WHERE PROCESSLIST_ID IS NOT NULL";
+
+// The whole list for an account that may read performance_schema but lacks PROCESS; hosts come without ports.
+std::string threads_sql() {
+  return fmt::format(
+      "SELECT PROCESSLIST_ID, PROCESSLIST_USER, PROCESSLIST_HOST, PROCESSLIST_DB, PROCESSLIST_COMMAND, "
+      "PROCESSLIST_TIME, "
+      "PROCESSLIST_STATE, LEFT(PROCESSLIST_INFO, {}), THREAD_ID FROM performance_schema.threads "
+      "WHERE PROCESSLIST_ID IS NOT NULL",
+      kStatementBytes);
+}
+
+std::string kind_of(const std::string& user, const std::string& command, bool self) {
+  if (self) return "self";
+  if (user == "system user" || command == "Binlog Dump" || command == "Binlog Dump GTID" ||
+      command.rfind("Slave_", 0) == 0) {
+    return "replication";
+  }
+  if (command == "Daemon" || user == "event_scheduler") return "daemon";
+  return "client";
+}
+
+std::optional<std::string> without_port(const std::optional<std::string>& host) {
+  if (!host) return std::nullopt;
+  const std::size_t colon = host->rfind(':');
+  const bool ipv6 = colon != std::string::npos && host->find(':') != colon && host->find('[') == std::string::npos;
+  // An IPv6 address comes with its port after the last colon too; one without a port has none of our business.
+  if (colon == std::string::npos || (ipv6 && host->find("::") != std::string::npos && host->size() - colon > 6))
+    return host;
+  return host->substr(0, colon);
+}
+
+struct Stored {
+  std::int64_t rows = 0;
+  std::int64_t connections = 0;  // what Threads_connected counts
+};
+
+Stored store_sessions(Reading& reading, Rows& rows, bool with_thread_id) {
+  Insert insert = reading.store.insert("sessions");
+  std::unordered_map<std::int64_t, std::int64_t> thread_of;
+  for (const auto& [thread, id] : reading.processlist_of_thread) thread_of[id] = thread;
+  Stored stored;
+  while (rows.next()) {
+    const std::int64_t id = rows.integer(0).value_or(0);
+    const std::string user = rows.text(1);
+    const std::optional<std::string> host = rows.optional_text(2);
+    const std::string command = rows.text(4);
+    std::optional<std::int64_t> thread_id;
+    if (with_thread_id) {
+      thread_id = rows.integer(8);
+      if (thread_id) reading.processlist_of_thread[*thread_id] = id;
+    } else if (const auto found = thread_of.find(id); found != thread_of.end()) {
+      thread_id = found->second;
+    }
+    const bool self = id == reading.connection_id;
+    // This connection's own statement would differ from run to run and says nothing.
+    const std::optional<std::string> info = self ? std::nullopt : reading.statement_text(rows.optional_text(7));
+    insert.row(reading.server_id, id, thread_id, user, host, without_port(host), rows.optional_text(3), command,
+               rows.real(5), rows.optional_text(6), info, kind_of(user, command, self));
+    ++stored.rows;
+    if (command != "Daemon" && user != "system user") ++stored.connections;
+  }
+  return stored;
+}
+
+}  // namespace
+
+SourceOutcome collect_sessions(Reading& reading) {
+  const bool use_threads = reading.has_process_privilege == false && reading.performance_schema;
+  Result<Rows> threads = Error{};
+  if (reading.performance_schema) {
+    threads = reading.connection.query(use_threads ? threads_sql() : std::string(kThreadIds));
+    while (threads && !use_threads && threads->next()) {
+      reading.processlist_of_thread[threads->integer(1).value_or(0)] = threads->integer(0).value_or(0);
+    }
+  }
+  if (use_threads && threads) return SourceOutcome::read(store_sessions(reading, *threads, true).rows);
+
+  Result<Rows> list = reading.connection.query(process_list_sql(reading));
+  if (!list) return unavailable_from(list.error(), reading, "sessions");
+  const Stored stored = store_sessions(reading, *list, false);
+  const bool short_list = !reading.threads_connected || stored.connections < *reading.threads_connected;
+  if (short_list && reading.has_process_privilege != true) {
+    return SourceOutcome::partial(
+        stored.rows,
+        fmt::format("the process list shows {} of {} connections: this account lacks PROCESS", stored.connections,
+                    reading.threads_connected ? std::to_string(*reading.threads_connected) : "an unknown number of"),
+        grant_for("sessions", reading.version, reading.account).value_or(""));
+  }
+  return SourceOutcome::read(stored.rows);
+}
+
+}  // namespace dbaudit

@@ -1,0 +1,61 @@
+#include "collect/source.h"
+
+#include <fmt/format.h>
+
+#include "base/sql_text.h"
+#include "base/text.h"
+#include "collect/privileges.h"
+
+namespace dbaudit {
+
+std::optional<std::int64_t> Reading::processlist_id(std::optional<std::int64_t> thread_id) const {
+  if (!thread_id) return std::nullopt;
+  const auto found = processlist_of_thread.find(*thread_id);
+  if (found == processlist_of_thread.end()) return std::nullopt;
+  return found->second;
+}
+
+std::optional<std::string> Reading::statement_text(const std::optional<std::string>& text) const {
+  if (!text) return std::nullopt;
+  return bounded(request.redact ? without_literals(*text) : without_secrets(*text), kStatementBytes);
+}
+
+bool Reading::is_off(const std::string& instrument) const {
+  const auto found = instruments.find(instrument);
+  return found != instruments.end() && found->second != "YES";
+}
+
+SourceOutcome unavailable_from(const Error& error, const Reading& reading, const std::string& source) {
+  Error plain = error;
+  plain.next_step.clear();
+  const std::string reason = describe(plain);
+  switch (error.kind) {
+    case ErrorKind::no_privilege:
+      return SourceOutcome::unavailable(reason, grant_for(source, reading.version, reading.account).value_or(""));
+    case ErrorKind::no_such_object: {
+      SourceOutcome outcome = SourceOutcome::impossible(reason);
+      outcome.reason = fmt::format("{} does not have it: {}", to_string(reading.version), reason);
+      return outcome;
+    }
+    case ErrorKind::unreadable:
+      return SourceOutcome::unavailable(reason,
+                                        "A running statement holds a character that the server cannot convert (MySQL "
+                                        "error 3854); try again when it has ended");
+    default: return SourceOutcome::unavailable(reason, error.next_step);
+  }
+}
+
+SourceOutcome performance_schema_off(const Reading& reading) {
+  return SourceOutcome::unavailable(
+      fmt::format("performance_schema is off on this {}", display_name(reading.version.flavor)),
+      "Start the server with performance_schema=ON");
+}
+
+SourceOutcome instrument_off(const Reading& /*reading*/, const std::string& instrument, const std::string& table) {
+  const bool consumer = table == "setup_consumers";
+  return SourceOutcome::unavailable(
+      fmt::format("{} '{}' is off", consumer ? "consumer" : "instrument", instrument),
+      fmt::format("UPDATE performance_schema.{} SET ENABLED='YES' WHERE NAME='{}'", table, instrument));
+}
+
+}  // namespace dbaudit

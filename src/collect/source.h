@@ -1,0 +1,89 @@
+// What every collector gets and gives. A collector reads one source with a fixed number of statements.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/version.h"
+#include "collect/collect.h"
+#include "facts/store.h"
+#include "server/connection.h"
+
+namespace dbaudit {
+
+// How reading a source ended; becomes a row of fact_source.
+struct SourceOutcome {
+  std::string status;  // read, partial or unavailable
+  std::int64_t rows = 0;
+  std::optional<std::string> reason;
+  std::optional<std::string> remedy;
+  bool curable = true;  // false: no grant and no setting of this server could make it readable
+
+  static SourceOutcome read(std::int64_t rows) { return {"read", rows, {}, {}, true}; }
+  static SourceOutcome partial(std::int64_t rows, std::string reason, std::string remedy) {
+    return {"partial", rows, std::move(reason), std::move(remedy), true};
+  }
+  static SourceOutcome unavailable(std::string reason, std::string remedy) {
+    return {"unavailable", 0, std::move(reason), std::move(remedy), true};
+  }
+  static SourceOutcome impossible(std::string reason) { return {"unavailable", 0, std::move(reason), {}, false}; }
+};
+
+// State that collectors of one server share, filled in the order of the list in collect.cpp.
+struct Reading {
+  Connection& connection;
+  Store& store;
+  std::int64_t server_id;
+  const CollectRequest& request;
+  ServerVersion version;
+  std::string account;  // CURRENT_USER() as it stands in a GRANT: 'aud'@'%'
+  std::int64_t connection_id = 0;
+  bool performance_schema = false;
+  // 1227 from INNODB_TRX is the only honest sign: without PROCESS the process list is silently short.
+  std::optional<bool> has_process_privilege;
+  std::optional<std::int64_t> threads_connected;
+  std::optional<std::int64_t> metadata_locks_lost;
+  std::map<std::string, std::string> instruments;  // name -> YES or NO; only those that were read
+  std::unordered_map<std::int64_t, std::int64_t> processlist_of_thread;
+  std::unordered_map<std::string, std::int64_t> processlist_of_trx;
+
+  [[nodiscard]] std::optional<std::int64_t> processlist_id(std::optional<std::int64_t> thread_id) const;
+  // Statement text as it may be stored: bounded, valid, without secrets, on request without literals.
+  [[nodiscard]] std::optional<std::string> statement_text(const std::optional<std::string>& text) const;
+  // "off", "on" or nothing when the instrument or consumer was not read.
+  [[nodiscard]] bool is_off(const std::string& instrument) const;
+};
+
+// At most this much of a statement is asked of the server and stored.
+inline constexpr int kStatementBytes = 1024;
+
+// A refused or failed query of `source` as an outcome: the reason in the server's words, the remedy as the exact GRANT.
+SourceOutcome unavailable_from(const Error& error, const Reading& reading, const std::string& source);
+
+// For a source of performance_schema where that is off.
+SourceOutcome performance_schema_off(const Reading& reading);
+// For a source whose instrument or consumer is off.
+SourceOutcome instrument_off(const Reading& reading, const std::string& instrument, const std::string& table);
+
+using Collector = SourceOutcome (*)(Reading&);
+
+SourceOutcome collect_global_variables(Reading& reading);
+SourceOutcome collect_status(Reading& reading);
+SourceOutcome collect_instruments(Reading& reading);
+SourceOutcome collect_transactions(Reading& reading);
+SourceOutcome collect_sessions(Reading& reading);
+SourceOutcome collect_connection_attributes(Reading& reading);
+SourceOutcome collect_statements(Reading& reading);
+SourceOutcome collect_metadata_locks(Reading& reading);
+SourceOutcome collect_table_handles(Reading& reading);
+SourceOutcome collect_row_lock_waits(Reading& reading);
+SourceOutcome collect_prepared_xa(Reading& reading);
+SourceOutcome collect_session_variables(Reading& reading);
+SourceOutcome collect_replication(Reading& reading);
+SourceOutcome collect_accounts(Reading& reading);
+
+}  // namespace dbaudit

@@ -1,0 +1,66 @@
+// The running or last statement of each session (performance_schema.events_statements_current, outermost level).
+//
+// Timers count picoseconds from the server's start; this connection's own row tells what "now" is on that clock.
+#include <fmt/format.h>
+
+#include "collect/source.h"
+
+namespace dbaudit {
+namespace {
+
+std::string statements_sql() {
+  return fmt::format(
+      "SELECT THREAD_ID, EVENT_ID, LEFT(SQL_TEXT, {}), END_EVENT_ID IS NULL, TIMER_START, TIMER_END "
+      "FROM performance_schema.events_statements_current WHERE NESTING_EVENT_ID IS NULL",
+      kStatementBytes);
+}
+
+constexpr double kPicoseconds = 1e12;
+
+struct Event {
+  std::int64_t thread_id = 0;
+  std::optional<std::int64_t> event_id;
+  std::optional<std::string> text;
+  bool running = false;
+  std::optional<double> started;
+  std::optional<double> ended;
+};
+
+}  // namespace
+
+SourceOutcome collect_statements(Reading& reading) {
+  if (!reading.performance_schema) return performance_schema_off(reading);
+  if (reading.is_off("events_statements_current"))
+    return instrument_off(reading, "events_statements_current", "setup_consumers");
+  Result<Rows> rows = reading.connection.query(statements_sql());
+  if (!rows) return unavailable_from(rows.error(), reading, "statements");
+  std::vector<Event> events;
+  std::optional<double> now;
+  while (rows->next()) {
+    Event event;
+    event.thread_id = rows->integer(0).value_or(0);
+    const std::optional<std::int64_t> id = reading.processlist_id(event.thread_id);
+    if (id == reading.connection_id) {
+      // MySQL gives a running statement the present moment as TIMER_END, MariaDB does so too.
+      now = rows->real(5).has_value() ? rows->real(5) : rows->real(4);
+      continue;
+    }
+    event.event_id = rows->integer(1);
+    event.text = reading.statement_text(rows->optional_text(2));
+    event.running = rows->integer(3) == 1;
+    event.started = rows->real(4);
+    event.ended = rows->real(5);
+    events.push_back(std::move(event));
+  }
+  const auto ago = [&now](std::optional<double> moment) {
+    return now && moment ? std::optional(std::max(0.0, (*now - *moment) / kPicoseconds)) : std::nullopt;
+  };
+  Insert insert = reading.store.insert("statements");
+  for (const Event& event : events) {
+    insert.row(reading.server_id, reading.processlist_id(event.thread_id), event.thread_id, event.event_id, event.text,
+               event.running, ago(event.started), event.running ? std::nullopt : ago(event.ended));
+  }
+  return SourceOutcome::read(static_cast<std::int64_t>(events.size()));
+}
+
+}  // namespace dbaudit

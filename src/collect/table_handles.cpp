@@ -1,0 +1,32 @@
+// Open tables with a handler-level lock (performance_schema.table_handles): waits for a table flush and for table
+// locks of other engines have no pending metadata lock, this is where their holder shows.
+#include "collect/source.h"
+
+namespace dbaudit {
+namespace {
+
+constexpr std::string_view kHandles =
+    "SELECT OBJECT_TYPE, OBJECT_SCHEMA, OBJECT_NAME, OWNER_THREAD_ID, INTERNAL_LOCK, EXTERNAL_LOCK "
+    "FROM performance_schema.table_handles "
+    "WHERE OWNER_THREAD_ID > 0 AND (INTERNAL_LOCK IS NOT NULL OR EXTERNAL_LOCK IS NOT NULL)";
+
+}  // namespace
+
+SourceOutcome collect_table_handles(Reading& reading) {
+  if (!reading.performance_schema) return performance_schema_off(reading);
+  Result<Rows> rows = reading.connection.query(kHandles);
+  if (!rows) return unavailable_from(rows.error(), reading, "table_handles");
+  Insert insert = reading.store.insert("table_handles");
+  std::int64_t count = 0;
+  while (rows->next()) {
+    const std::optional<std::int64_t> thread = rows->integer(3);
+    const std::optional<std::int64_t> id = reading.processlist_id(thread);
+    if (id == reading.connection_id) continue;
+    insert.row(reading.server_id, id, thread, rows->text(0), rows->optional_text(1), rows->optional_text(2),
+               rows->optional_text(4), rows->optional_text(5));
+    ++count;
+  }
+  return SourceOutcome::read(count);
+}
+
+}  // namespace dbaudit

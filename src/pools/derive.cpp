@@ -1,0 +1,386 @@
+#include "pools/derive.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/sql_text.h"
+#include "base/text.h"
+#include "pools/describe_value.h"
+#include "pools/session_overrides.h"
+
+namespace dbaudit {
+namespace {
+
+// "mariadb-java-client 2.7.6" is a name and a version.
+struct Driver {
+  std::string name;
+  std::optional<Version> version;
+};
+
+Driver parse_driver(const std::string& text) {
+  const std::size_t space = text.rfind(' ');
+  if (space == std::string::npos) return {text, std::nullopt};
+  const std::optional<Version> version = parse_version(std::string_view(text).substr(space + 1));
+  return version ? Driver{text.substr(0, space), version} : Driver{text, std::nullopt};
+}
+
+struct Default {
+  Value value;
+  std::string origin;
+};
+
+// The default for the declared version. Where none is declared and defaults differ, the description names the one to
+// assume: the one that hides no finding.
+Default default_for(const Setting& setting, const Pool& pool) {
+  const std::string kind = setting.behaviour ? "behaviour" : "default";
+  Default found{setting.default_value, kind};
+  bool by_version = false;
+  const Driver driver = parse_driver(pool.driver.value_or(""));
+  for (const VersionDefault& entry : setting.by_version) {
+    if (!entry.driver.empty()) {
+      if (driver.version && *driver.version >= entry.since && matches_glob(entry.driver, driver.name)) {
+        found = {entry.value, fmt::format("{} with {} {}", kind, driver.name, to_string(*driver.version))};
+      }
+      continue;
+    }
+    by_version = true;
+    if (pool.version && *pool.version >= entry.since) found.value = entry.value;
+    if (!pool.version) found.value = entry.value;
+  }
+  if (!by_version || found.origin != kind) return found;
+  if (pool.version) {
+    found.origin = fmt::format("{} of version {}", kind, to_string(*pool.version));
+  } else if (setting.unknown_version) {
+    found = {*setting.unknown_version, kind + " (version not declared, the worst one assumed)"};
+  } else {
+    found.origin = kind + " (version not declared, newest assumed)";
+  }
+  return found;
+}
+
+class Derivation {
+ public:
+  Derivation(const Pool& pool, const Library& library, LibrarySql& sql, Problems& problems)
+      : pool_(pool), library_(library), sql_(sql), problems_(problems) {}
+
+  DerivedPool run() {
+    take_defaults();
+    take_declared();
+    take_computed_defaults();
+    for (std::size_t i = 0; i < library_.adjusts.size(); ++i) apply(i);
+    for (std::size_t i = 0; i < library_.settings.size(); ++i) keep_secrets_out(i);
+    out_.derived = sql_.derive(values_, problems_);
+    for (const Derived& derived : library_.derived) check_type(derived);
+    session_overrides();
+    return std::move(out_);
+  }
+
+ private:
+  void problem(int line, const std::string& message) {
+    problems_.add(pool_.file, line, fmt::format("[[pool]] '{}': {}", pool_.name, message));
+  }
+
+  void take_defaults() {
+    for (const Setting& setting : library_.settings) {
+      const Default found = default_for(setting, pool_);
+      SettingState state;
+      state.name = setting.name;
+      state.unit = setting.type == SettingType::duration ? "seconds" : std::string(to_string(setting.type));
+      state.origin = found.origin;
+      state.source = setting.source;
+      out_.settings.push_back(std::move(state));
+      values_.push_back(found.value);
+    }
+    values_.emplace_back();
+    if (pool_.threads_per_process) values_.back() = *pool_.threads_per_process;
+  }
+
+  void take_declared() {
+    for (const DeclaredSetting& declared : pool_.settings) {
+      const Setting* setting = find_setting(library_, declared.key);
+      if (setting == nullptr) {
+        unknown(declared);
+        continue;
+      }
+      const auto index = static_cast<std::size_t>(setting - library_.settings.data());
+      SettingState& state = out_.settings[index];
+      if (!is_null(state.declared)) {
+        problem(declared.value.line, fmt::format("'{}' is declared twice, the other time as '{}'", setting->name,
+                                                 declared_as_[index]));
+        continue;
+      }
+      const Result<Value> value = setting_value(*setting, declared.value);
+      if (!value) {
+        problem(declared.value.line, value.error().message);
+        continue;
+      }
+      declared_as_[index] = declared.key;
+      state.declared = written(declared.value);
+      if (setting->since && pool_.version && *pool_.version < *setting->since) {
+        too_new(*setting, state, values_[index]);
+        continue;
+      }
+      values_[index] = *value;
+      state.origin = "declared";
+    }
+  }
+
+  void unknown(const DeclaredSetting& declared) {
+    for (const std::string& ignored : library_.ignored_settings) {
+      if (matches_glob(ignored, declared.key)) return;
+    }
+    std::vector<std::string> names;
+    for (const Setting& setting : library_.settings) {
+      if (setting.behaviour) continue;
+      names.push_back(setting.name);
+      names.insert(names.end(), setting.aliases.begin(), setting.aliases.end());
+    }
+    problem(declared.value.line,
+            fmt::format("{} has no setting '{}'{}", library_.title, printable(bounded(declared.key, 80)),
+                        did_you_mean(declared.key, names)));
+  }
+
+  // A setting that the declared version does not have yet.
+  void too_new(const Setting& setting, SettingState& state, Value& value) {
+    const std::string fact = fmt::format("{} exists since {} {}", setting.name, library_.title, to_string(*setting.since));
+    if (setting.ignored_before) {
+      state.origin = fmt::format("{}; {} ignores it", fact, to_string(*pool_.version));
+      state.changed = state.origin;
+    } else {
+      state.rejected = fact;
+      state.origin = "declared";
+      value = {};
+    }
+  }
+
+  // As written, for reports; lists become one text.
+  static Value written(const TomlValue& value) {
+    if (const auto* text = value.get<std::string>()) return *text;
+    if (const auto* integer = value.get<std::int64_t>()) return *integer;
+    if (const auto* real = value.get<double>()) return *real;
+    if (const auto* flag = value.get<bool>()) return std::string(*flag ? "true" : "false");
+    std::vector<std::string> parts;
+    if (const auto* items = value.get<TomlArray>()) {
+      for (const TomlValue& item : *items) {
+        if (const auto* text = item.get<std::string>()) parts.push_back(*text);
+      }
+    }
+    return join(parts, "; ");
+  }
+
+  // Defaults that follow other settings see what was declared for those.
+  void take_computed_defaults() {
+    for (std::size_t i = 0; i < library_.settings.size(); ++i) {
+      const Setting& setting = library_.settings[i];
+      if (setting.default_sql.empty() || !is_null(out_.settings[i].declared)) continue;
+      if (const std::optional<Value> value = sql_.default_of(i, values_, problems_)) values_[i] = *value;
+      out_.settings[i].origin = "default: " + setting.default_sql;
+    }
+  }
+
+  void apply(std::size_t index) {
+    const Adjust& adjust = library_.adjusts[index];
+    const LibrarySql::Outcome outcome = sql_.adjust(index, values_, problems_);
+    if (!outcome.applies) return;
+    SettingState& state = out_.settings[adjust.setting];
+    Value& value = values_[adjust.setting];
+    const bool declared = !is_null(state.declared);
+    if (adjust.kind == AdjustKind::reject) {
+      state.rejected = adjust.says;
+      value = {};
+      return;
+    }
+    if (outcome.value == value) return;
+    value = outcome.value;
+    if (adjust.kind == AdjustKind::special) {
+      state.origin += "; " + adjust.says;
+      return;
+    }
+    state.origin = adjust.says;
+    if (declared) state.changed = fmt::format("{}: {}", describe_value(value, state.unit), adjust.says);
+  }
+
+  // Statements can carry passwords, URLs usually do. Overrides are read from what was declared, further down.
+  void keep_secrets_out(std::size_t index) {
+    SettingState& state = out_.settings[index];
+    state.effective = values_[index];
+    const SettingType type = library_.settings[index].type;
+    for (Value* kept : {&state.declared, &state.effective}) {
+      auto* text = std::get_if<std::string>(kept);
+      if (text == nullptr) continue;
+      if (type == SettingType::url) *text = "(not kept: it may hold a password)";
+      if (type == SettingType::sql) *text = without_secrets(*text);
+    }
+  }
+
+  void check_type(const Derived& derived) {
+    const std::size_t index = static_cast<std::size_t>(&derived - library_.derived.data());
+    if (index >= out_.derived.size()) return;
+    Value& value = out_.derived[index];
+    if (is_null(value)) return;
+    const std::optional<double> number = number_of(value);
+    if (!number) {
+      problems_.add(library_.file, derived.line,
+                    fmt::format("[derive.{}]: it must be a number, not '{}'", derived.column,
+                                printable(bounded(text_of(value), 60))));
+      value = {};
+    } else if (derived.flag) {
+      value = std::int64_t{*number != 0 ? 1 : 0};
+    } else {
+      value = *number;
+    }
+  }
+
+  // In the order in which they reach the session: what the library always sets, the URL's options, then statements.
+  void session_overrides() {
+    SessionOverrides found;
+    for (std::size_t i = 0; i < out_.derived.size(); ++i) {
+      const std::optional<double> number = number_of(out_.derived[i]);
+      if (library_.derived[i].column == "session_wait_timeout_s") found.wait_timeout_s = number;
+      if (library_.derived[i].column == "interactive" && number) found.interactive = *number != 0;
+    }
+    bool has_url = pool_.url.has_value();
+    if (has_url) found = combined(found, read(overrides_in_url(*pool_.url), pool_.url_line));
+    for (const SettingType type : {SettingType::url, SettingType::sql}) {
+      for (std::size_t i = 0; i < library_.settings.size(); ++i) {
+        const auto* text = std::get_if<std::string>(&values_[i]);
+        if (library_.settings[i].type != type || text == nullptr) continue;
+        if (type == SettingType::url && has_url) continue;
+        found = combined(found, read(type == SettingType::url ? overrides_in_url(*text) : overrides_in_sql(*text),
+                                     line_of(i)));
+      }
+    }
+    out_.session_wait_timeout_s = found.wait_timeout_s;
+    out_.interactive = found.interactive;
+  }
+
+  SessionOverrides read(SessionOverrides found, int line) {
+    for (const std::string& text : found.not_understood) {
+      problem(line, fmt::format("the value in '{}' cannot be judged; write a number of seconds", printable(text)));
+    }
+    return found;
+  }
+
+  [[nodiscard]] int line_of(std::size_t setting) const {
+    for (const DeclaredSetting& declared : pool_.settings) {
+      if (find_setting(library_, declared.key) == &library_.settings[setting]) return declared.value.line;
+    }
+    return pool_.line;
+  }
+
+  const Pool& pool_;
+  const Library& library_;
+  LibrarySql& sql_;
+  Problems& problems_;
+  std::vector<Value> values_;
+  std::map<std::size_t, std::string> declared_as_;
+  DerivedPool out_;
+};
+
+std::optional<double> seconds(const std::optional<Seconds>& duration) {
+  return duration ? std::optional<double>(duration->count()) : std::nullopt;
+}
+
+std::optional<std::string> unless_empty(const std::string& text) {
+  return text.empty() ? std::nullopt : std::optional<std::string>(text);
+}
+
+const std::vector<std::string> kPoolColumns{"name",
+                                            "server_name",
+                                            "library",
+                                            "library_title",
+                                            "library_version",
+                                            "account_user",
+                                            "driver",
+                                            "instances",
+                                            "surge_instances",
+                                            "terminating",
+                                            "blue_green",
+                                            "processes_per_instance",
+                                            "threads_per_process",
+                                            "network_idle_timeout_s",
+                                            "longest_think_time_s",
+                                            "longest_hold_time_s",
+                                            "longest_query_s",
+                                            "rolls_back_on_error",
+                                            "max_connections_per_process",
+                                            "longest_unchecked_idle_s",
+                                            "longest_silence_s",
+                                            "longest_unchecked_hold_s",
+                                            "acquire_timeout_s",
+                                            "max_lifetime_s",
+                                            "validates_on_borrow",
+                                            "validates_on_return",
+                                            "discards_broken",
+                                            "autocommit",
+                                            "session_wait_timeout_s",
+                                            "interactive",
+                                            "validation_log",
+                                            "dead_log",
+                                            "exhausted_log"};
+
+void insert_pool(Insert& insert, const Pool& pool, const Library& library, const DerivedPool& derived) {
+  const auto fact = [&](std::string_view column) -> Value {
+    for (std::size_t i = 0; i < derived.derived.size(); ++i) {
+      if (library.derived[i].column == column) return derived.derived[i];
+    }
+    return {};
+  };
+  insert.row(pool.name, pool.server, pool.library, library.title, unless_empty(pool.version_text), pool.user,
+             pool.driver, pool.instances, surge_instances(pool), pool.terminating, pool.blue_green,
+             pool.processes_per_instance, pool.threads_per_process, seconds(pool.network_idle_timeout),
+             seconds(pool.longest_think_time), seconds(pool.longest_hold_time), seconds(pool.longest_query),
+             pool.rolls_back_on_error, fact("max_connections_per_process"), fact("longest_unchecked_idle_s"),
+             fact("longest_silence_s"), fact("longest_unchecked_hold_s"), fact("acquire_timeout_s"),
+             fact("max_lifetime_s"), fact("validates_on_borrow"), fact("validates_on_return"), fact("discards_broken"),
+             fact("autocommit"), derived.session_wait_timeout_s, derived.interactive.value_or(false),
+             unless_empty(library.validation_log), unless_empty(library.dead_log), unless_empty(library.exhausted_log));
+}
+
+}  // namespace
+
+DerivedPool derive_pool(const Pool& pool, const Library& library, LibrarySql& sql, Problems& problems) {
+  return Derivation(pool, library, sql, problems).run();
+}
+
+std::vector<Library> derive_pools(Store& store, const std::vector<Pool>& pools,
+                                  const std::vector<std::string>& library_folders, Problems& problems) {
+  struct Loaded {
+    Library library;
+    LibrarySql sql;
+  };
+  std::map<std::string, std::optional<Loaded>> libraries;
+  Insert pool_rows = store.insert("pool", kPoolColumns);
+  Insert setting_rows = store.insert("pool_setting", {"pool", "setting", "declared", "effective", "unit", "origin",
+                                                      "rejected", "changed", "source"});
+  for (const Pool& pool : pools) {
+    if (pool.library.empty()) continue;  // its declaration lacks it, which is a problem already
+    const auto [entry, is_new] = libraries.try_emplace(pool.library);
+    if (is_new) {
+      Result<Library> library = load_library(library_folders, pool.library, problems);
+      if (library) {
+        LibrarySql sql = LibrarySql::compile(store, *library, problems);
+        entry->second.emplace(Loaded{std::move(*library), std::move(sql)});
+      } else {
+        problems.add(pool.file, pool.library_line,
+                     fmt::format("[[pool]] '{}': {}", pool.name, describe(library.error())));
+      }
+    }
+    if (!entry->second) continue;
+    const DerivedPool derived = derive_pool(pool, entry->second->library, entry->second->sql, problems);
+    insert_pool(pool_rows, pool, entry->second->library, derived);
+    for (const SettingState& state : derived.settings) {
+      setting_rows.row(pool.name, state.name, state.declared, state.effective, state.unit, state.origin,
+                       state.rejected, state.changed, state.source);
+    }
+  }
+  std::vector<Library> used;
+  for (auto& [id, loaded] : libraries) {
+    if (loaded) used.push_back(std::move(loaded->library));
+  }
+  return used;
+}
+
+}  // namespace dbaudit

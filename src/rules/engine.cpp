@@ -1,0 +1,330 @@
+#include "rules/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "facts/schema.h"
+#include "rules/template.h"
+
+namespace dbaudit {
+namespace {
+
+// Virtual machine steps. A rule over thousands of sessions takes a few million.
+constexpr std::int64_t kWorkLimit = 200'000'000;
+constexpr std::int64_t kWorkLimitOnNothing = 2'000'000;  // on empty tables everything ends at once, or never
+
+// What `rule` may mention in its templates and SQL.
+const Parameter* find_parameter(const Rule& rule, std::string_view name) {
+  for (const Parameter& parameter : rule.parameters) {
+    if (parameter.name == name) return &parameter;
+  }
+  return nullptr;
+}
+
+bool contains(const std::vector<std::string>& list, std::string_view name) {
+  return std::find(list.begin(), list.end(), name) != list.end();
+}
+
+void check_templates(const Rule& rule, Problems& problems) {
+  std::vector<std::string> known = rule.columns;
+  for (const Parameter& parameter : rule.parameters) known.push_back(parameter.name);
+  for (const auto& [key, text] : {std::pair{"message", rule.message}, std::pair{"remedy", rule.remedy}}) {
+    const TemplateCheck check = check_template(text);
+    for (const std::string& problem : check.problems)
+      problems.add(rule.file, rule.line, fmt::format("rule {}, {}: {}", rule.id, key, problem));
+    for (const std::string& column : check.columns) {
+      if (!contains(known, column)) {
+        problems.add(rule.file, rule.line,
+                     fmt::format("rule {}, {}: '{{{}}}' is no column of its statement{}", rule.id, key, column,
+                                 did_you_mean(column, known)));
+      }
+    }
+  }
+}
+
+void check_statement(const Rule& rule, const Query& query, Problems& problems) {
+  const auto problem = [&](const std::string& text) {
+    problems.add(rule.file, rule.sql_line, fmt::format("rule {}: {}", rule.id, text));
+  };
+  for (const char* column : {"subject", "ok"}) {
+    if (!contains(rule.columns, column)) problem(fmt::format("its statement has no column '{}'", column));
+  }
+  const std::vector<std::string> used = query.parameters();
+  std::vector<std::string> known{"server_id"};
+  for (const Parameter& parameter : rule.parameters) known.push_back(parameter.name);
+  for (const std::string& name : used) {
+    if (!contains(known, name))
+      problem(fmt::format("':{}' is no parameter of the rule{}", name, did_you_mean(name, known)));
+  }
+  for (const std::string& name : known) {
+    if (!contains(used, name)) {
+      problem(name == "server_id" ? "its statement must choose the server with :server_id"
+                                  : fmt::format("parameter '{}' is not used", name));
+    }
+  }
+  std::set<std::string> read_sources;
+  for (const auto& [table, column] : rule.reads) {
+    const Table* known_table = find_table(table);
+    std::string source = known_table->source;
+    if (table == "pool" || table == "pool_setting") source = "pool";
+    if (source.empty()) continue;
+    read_sources.insert(source);
+  }
+  for (const std::string& source : read_sources) {
+    if (source != "server" && !contains(rule.needs, source) && !contains(rule.wants, source)) {
+      problem(fmt::format("it reads source '{}', which neither 'needs' nor 'wants' names", source));
+    }
+  }
+  for (const std::string& source : rule.needs) {
+    if (!read_sources.contains(source))
+      problem(fmt::format("'needs' names '{}', which its statement does not read", source));
+  }
+}
+
+void bind_parameters(Query& query, const Rule& rule, std::int64_t server_id, const ParameterValues& overrides) {
+  query.bind("server_id", server_id);
+  for (const Parameter& parameter : rule.parameters) {
+    const auto found = overrides.find(parameter.name);
+    query.bind(parameter.name, found == overrides.end() ? parameter.value : found->second);
+  }
+}
+
+}  // namespace
+
+ParameterValues parse_overrides(const TomlMembers& written, const std::string& file, const std::vector<Rule>& rules,
+                                Problems& problems) {
+  ParameterValues values;
+  std::vector<std::string> known;
+  for (const Rule& rule : rules) {
+    for (const Parameter& parameter : rule.parameters) known.push_back(parameter.name);
+  }
+  for (const auto& [name, value] : written) {
+    const Parameter* parameter = nullptr;
+    for (const Rule& rule : rules) {
+      if (parameter == nullptr) parameter = find_parameter(rule, name);
+    }
+    if (parameter == nullptr) {
+      problems.add(file, value.line, fmt::format("no rule has a parameter '{}'{}", name, did_you_mean(name, known)));
+      continue;
+    }
+    const std::optional<Value> parsed = parse_parameter(parameter->type, value);
+    if (parsed) {
+      values[name] = *parsed;
+    } else {
+      problems.add(file, value.line, fmt::format("parameter '{}' must be {}", name, wanted_form(parameter->type)));
+    }
+  }
+  return values;
+}
+
+void check_rules(std::vector<Rule>& rules, Store& store, Problems& problems) {
+  for (Rule& rule : rules) {
+    SqlCheck check;
+    Result<Query> query = store.untrusted_query(rule.sql, kWorkLimitOnNothing, check);
+    if (!query) {
+      const int line = check.error_line < 0 ? rule.sql_line : rule.sql_line + check.error_line;
+      problems.add(rule.file, line, fmt::format("rule {}: {}", rule.id, query.error().message));
+      continue;
+    }
+    rule.reads = std::move(check.reads);
+    rule.columns = query->columns();
+    check_statement(rule, *query, problems);
+    check_templates(rule, problems);
+    bind_parameters(*query, rule, 0, {});
+    Result<bool> more = true;
+    while (more && *more) more = query->next();
+    if (!more) problems.add(rule.file, rule.sql_line, fmt::format("rule {}: {}", rule.id, more.error().message));
+  }
+}
+
+namespace {
+
+class Judge {
+ public:
+  Judge(const Rule& rule, Store& store, const AuditedServer& server) : rule_(rule), store_(store), server_(server) {}
+
+  std::vector<RuleResult> run(const ParameterValues& overrides) {
+    if (!server_.reachable) {
+      unknown(server_.error.value_or("the server could not be reached"), "Make the server reachable for this account",
+              true);
+      return std::move(results_);
+    }
+    if (!applies()) {
+      not_applicable(fmt::format("the rule is not about {}", to_string(*server_.version)));
+      return std::move(results_);
+    }
+    if (contains(rule_.needs, "pool") && !has_pools()) {
+      not_applicable("no pool is declared for this server");
+      return std::move(results_);
+    }
+    if (!sources_observed() || !variables_present()) return std::move(results_);
+    judge_rows(overrides);
+    for (const SourceState* source : partial_) {
+      unknown(fmt::format("only a part was seen of {}: {}", source->source, source->reason.value_or("no reason given")),
+              source->remedy.value_or(""), source->curable);
+    }
+    // Looked, and there was nothing to judge.
+    if (results_.empty()) add(Outcome::pass, server_.name);
+    return std::move(results_);
+  }
+
+ private:
+  RuleResult& add(Outcome outcome, std::string subject) {
+    RuleResult result;
+    result.rule = rule_.id;
+    result.category = rule_.category;
+    result.title = rule_.title;
+    result.severity = rule_.severity;
+    result.outcome = outcome;
+    result.server = server_.name;
+    result.subject = std::move(subject);
+    result.hazard = rule_.hazard;
+    result.fingerprint = fingerprint(rule_.id, server_.name, result.subject);
+    results_.push_back(std::move(result));
+    return results_.back();
+  }
+
+  void unknown(std::string reason, std::string remedy, bool curable) {
+    RuleResult& result = add(Outcome::unknown, server_.name);
+    result.reason = std::move(reason);
+    result.remedy = std::move(remedy);
+    result.curable = curable;
+  }
+
+  void not_applicable(std::string reason) { add(Outcome::not_applicable, server_.name).reason = std::move(reason); }
+
+  [[nodiscard]] bool applies() const {
+    return std::any_of(rule_.applies_to.begin(), rule_.applies_to.end(),
+                       [this](const VersionRange& range) { return range.contains(*server_.version); });
+  }
+
+  bool has_pools() {
+    Query query = store_.query("SELECT 1 FROM pool WHERE server_name IS NULL OR server_name = :name");
+    query.bind("name", server_.name);
+    return query.next().value();
+  }
+
+  [[nodiscard]] const SourceState* source(const std::string& name) const {
+    for (const SourceState& state : server_.sources) {
+      if (state.source == name) return &state;
+    }
+    return nullptr;
+  }
+
+  bool sources_observed() {
+    for (const std::string& name : rule_.needs) {
+      if (name == "pool") continue;
+      const SourceState* state = source(name);
+      if (state == nullptr) {
+        unknown(fmt::format("{} was not read", name), "", true);
+        return false;
+      }
+      if (state->status == "unavailable") {
+        unknown(fmt::format("{}: {}", name, state->reason.value_or("not observed")), state->remedy.value_or(""),
+                state->curable);
+        return false;
+      }
+      if (state->status == "partial") partial_.push_back(state);
+    }
+    return true;
+  }
+
+  // A variable or counter that this server lacks makes the rule not applicable.
+  bool variables_present() {
+    for (const auto& [table, column] : rule_.reads) {
+      const bool wide = table == "global_variables" || table == "global_status";
+      if (!wide || column.empty() || column == "server_id" || rule_.optional_variables.contains(to_lower(column)))
+        continue;
+      Query query =
+          store_.query(fmt::format("SELECT 1 FROM \"{}\" WHERE server_id = :id AND \"{}\" IS NOT NULL", table, column));
+      query.bind("id", server_.server_id);
+      if (!query.next().value()) {
+        not_applicable(fmt::format("{} has no {} {}", to_string(*server_.version),
+                                   table == "global_variables" ? "variable" : "status counter", column));
+        return false;
+      }
+    }
+    return true;
+  }
+
+  void judge_rows(const ParameterValues& overrides) {
+    SqlCheck check;
+    Result<Query> query = store_.untrusted_query(rule_.sql, kWorkLimit, check);
+    if (!query)
+      return unknown(fmt::format("the rule's statement failed: {}", query.error().message), "Report or mend the rule",
+                     true);
+    bind_parameters(*query, rule_, server_.server_id, overrides);
+    while (true) {
+      const Result<bool> more = query->next();
+      if (!more)
+        return unknown(fmt::format("the rule's statement failed: {}", more.error().message), "Report or mend the rule",
+                       true);
+      if (!*more) return;
+      judge_row(*query, overrides);
+    }
+  }
+
+  void judge_row(const Query& query, const ParameterValues& overrides) {
+    const std::vector<std::string>& columns = query.columns();
+    const auto lookup = [&](std::string_view name) -> Value {
+      for (std::size_t i = 0; i < columns.size(); ++i) {
+        if (columns[i] == name) return query.value(i);
+      }
+      const Parameter* parameter = find_parameter(rule_, name);
+      const auto found = overrides.find(std::string(name));
+      return found != overrides.end() ? found->second : parameter == nullptr ? Value{} : parameter->value;
+    };
+    const Value ok = lookup("ok");
+    const Outcome outcome = is_null(ok)                      ? Outcome::unknown
+                            : number_of(ok).value_or(0) != 0 ? Outcome::pass
+                                                             : Outcome::fail;
+    RuleResult& result = add(outcome, text_of(lookup("subject")));
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      if (!is_engine_column(columns[i])) result.evidence.emplace_back(columns[i], query.value(i));
+    }
+    if (const auto severity = parse_severity(text_of(lookup("severity")))) result.severity = *severity;
+    if (const Value hazard = contains(columns, "hazard") ? lookup("hazard") : Value{}; !is_null(hazard))
+      result.hazard = text_of(hazard);
+    if (outcome == Outcome::fail) result.message = fill_template(rule_.message, lookup);
+    if (outcome == Outcome::fail) result.remedy = fill_template(rule_.remedy, lookup);
+    if (outcome == Outcome::unknown) {
+      const Value reason = contains(columns, "reason") ? lookup("reason") : Value{};
+      result.reason = is_null(reason) ? "a value that decides it is not known" : text_of(reason);
+    }
+  }
+
+  const Rule& rule_;
+  Store& store_;
+  const AuditedServer& server_;
+  std::vector<const SourceState*> partial_;
+  std::vector<RuleResult> results_;
+};
+
+}  // namespace
+
+std::vector<RuleResult> judge(const Rule& rule, Store& store, const AuditedServer& server,
+                              const ParameterValues& overrides) {
+  return Judge(rule, store, server).run(overrides);
+}
+
+AuditResult judge_all(const std::vector<Rule>& rules, Store& store, const JudgeRequest& request) {
+  AuditResult audit;
+  audit.servers = audited_servers(store);
+  Query taken_at = store.query("SELECT min(taken_at) FROM server");
+  if (taken_at.next().value()) audit.taken_at = taken_at.text(0);
+  for (const AuditedServer& server : audit.servers) {
+    ParameterValues parameters = request.parameters;
+    if (const auto own = request.server_parameters.find(server.name); own != request.server_parameters.end()) {
+      for (const auto& [name, value] : own->second) parameters[name] = value;
+    }
+    for (const Rule& rule : rules) {
+      std::vector<RuleResult> results = judge(rule, store, server, parameters);
+      std::move(results.begin(), results.end(), std::back_inserter(audit.results));
+    }
+  }
+  return audit;
+}
+
+}  // namespace dbaudit

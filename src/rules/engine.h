@@ -1,0 +1,42 @@
+// Rules checked against the schema and judged over the facts. Pure: facts in, results out.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/problems.h"
+#include "facts/store.h"
+#include "rules/result.h"
+#include "rules/rule.h"
+
+namespace dbaudit {
+
+// Values for parameters in place of a rule's defaults; checked by parse_overrides.
+using ParameterValues = std::map<std::string, Value>;
+
+// Checks `written` ([parameters], a server's parameters, --param) against the parameters that the rules have.
+ParameterValues parse_overrides(const TomlMembers& written, const std::string& file, const std::vector<Rule>& rules,
+                                Problems& problems);
+
+// Prepares every rule's statement against the schema of `store` (which has no facts yet) and runs it once, so that a
+// misspelt column, a statement that writes and one that never ends are found before anything is sent to a server.
+// Fills `reads` and `columns`.
+void check_rules(std::vector<Rule>& rules, Store& store, Problems& problems);
+
+// Judges one rule on one server.
+std::vector<RuleResult> judge(const Rule& rule, Store& store, const AuditedServer& server,
+                              const ParameterValues& overrides);
+
+struct JudgeRequest {
+  ParameterValues parameters;                                // for all servers
+  std::map<std::string, ParameterValues> server_parameters;  // by server name, over `parameters`
+};
+AuditResult judge_all(const std::vector<Rule>& rules, Store& store, const JudgeRequest& request);
+
+// Runs the tests inside a rule's file. Returns what went wrong, one line each; empty when all passed.
+std::vector<std::string> run_rule_tests(const Rule& rule);
+// Which of the three cases (fires, quiet, unknown) a rule's tests lack.
+std::vector<std::string> missing_test_cases(const Rule& rule);
+
+}  // namespace dbaudit

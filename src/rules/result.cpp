@@ -1,0 +1,94 @@
+#include "rules/result.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "facts/schema.h"
+
+namespace dbaudit {
+
+std::string to_string(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::pass: return "pass";
+    case Outcome::fail: return "fail";
+    case Outcome::unknown: return "unknown";
+    case Outcome::not_applicable: return "not_applicable";
+  }
+  return "unknown";
+}
+
+Summary summarise(const AuditResult& audit) {
+  Summary summary;
+  for (const RuleResult& result : audit.results) {
+    switch (result.outcome) {
+      case Outcome::pass: ++summary.pass; break;
+      case Outcome::unknown: ++summary.unknown; break;
+      case Outcome::not_applicable: ++summary.not_applicable; break;
+      case Outcome::fail:
+        ++(result.severity == Severity::error     ? summary.errors
+           : result.severity == Severity::warning ? summary.warnings
+                                                  : summary.infos);
+        break;
+    }
+  }
+  return summary;
+}
+
+int exit_code(const AuditResult& audit, Severity fail_on, bool allow_unknown) {
+  bool incomplete = false;
+  for (const RuleResult& result : audit.results) {
+    if (result.severity < fail_on) continue;
+    if (result.outcome == Outcome::fail) return 1;
+    if (result.outcome == Outcome::unknown && result.curable && !allow_unknown) incomplete = true;
+  }
+  for (const AuditedServer& server : audit.servers) incomplete = incomplete || !server.reachable;
+  return incomplete ? 3 : 0;
+}
+
+std::vector<AuditedServer> audited_servers(Store& store) {
+  std::vector<AuditedServer> servers;
+  Query rows =
+      store.query("SELECT server_id, name, flavor, version, reachable, error, door FROM server ORDER BY server_id");
+  Query sources =
+      store.query("SELECT source, status, reason, remedy, curable, rows FROM fact_source WHERE server_id = :server_id");
+  const auto optional_text = [](const Query& query, std::size_t column) {
+    return is_null(query.value(column)) ? std::nullopt : std::optional(query.text(column));
+  };
+  while (rows.next().value()) {
+    AuditedServer server;
+    server.server_id = rows.integer(0).value_or(0);
+    server.name = rows.text(1);
+    const std::optional<Flavor> flavor = parse_flavor(rows.text(2));
+    const std::optional<Version> version = parse_version(rows.text(3));
+    if (flavor && version) server.version = ServerVersion{*flavor, *version};
+    server.reachable = rows.integer(4) == 1;
+    server.error = optional_text(rows, 5);
+    server.door = optional_text(rows, 6);
+    sources.reset();
+    sources.bind("server_id", server.server_id);
+    while (sources.next().value()) {
+      server.sources.push_back({sources.text(0), sources.text(1), optional_text(sources, 2), optional_text(sources, 3),
+                                sources.integer(4) != 0, sources.integer(5)});
+    }
+    const std::vector<std::string>& order = source_names();
+    const auto place = [&order](const SourceState& state) {
+      return std::find(order.begin(), order.end(), state.source);
+    };
+    std::sort(server.sources.begin(), server.sources.end(),
+              [&](const SourceState& a, const SourceState& b) { return place(a) < place(b); });
+    servers.push_back(std::move(server));
+  }
+  return servers;
+}
+
+std::string fingerprint(const std::string& rule, const std::string& server, const std::string& subject) {
+  // FNV-1a, 64 bits: stable, and not a secret.
+  std::uint64_t hash = 14695981039346656037ULL;
+  for (const std::string* part : {&rule, &server, &subject}) {
+    for (const char c : *part + '\x1f') hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  }
+  return fmt::format("{:016x}", hash);
+}
+
+}  // namespace dbaudit

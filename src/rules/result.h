@@ -1,0 +1,80 @@
+// What an audit found: the results of all rules on all servers, as plain data for the reports.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "facts/store.h"
+#include "facts/value.h"
+#include "rules/rule.h"
+
+namespace dbaudit {
+
+enum class Outcome { pass, fail, unknown, not_applicable };
+std::string to_string(Outcome outcome);
+
+struct RuleResult {
+  std::string rule;
+  std::string category;
+  std::string title;
+  Severity severity = Severity::warning;
+  Outcome outcome = Outcome::pass;
+  std::string server;
+  std::string subject;
+  std::string message;  // failures only
+  std::string remedy;   // of a failure; of an unknown: what would make it known
+  std::vector<std::pair<std::string, Value>> evidence;
+  std::optional<std::string> reason;  // why unknown or not applicable
+  bool curable = true;                // unknown only: false when nothing on this server could cure it
+  std::optional<std::string> hazard;
+  std::string fingerprint;
+};
+
+struct SourceState {
+  std::string source;
+  std::string status;
+  std::optional<std::string> reason;
+  std::optional<std::string> remedy;
+  bool curable = true;
+  std::optional<std::int64_t> rows;
+};
+
+struct AuditedServer {
+  std::int64_t server_id = 0;
+  std::string name;
+  std::optional<ServerVersion> version;
+  bool reachable = false;
+  std::optional<std::string> error;
+  std::optional<std::string> door;
+  std::vector<SourceState> sources;
+};
+
+struct Summary {
+  int pass = 0;
+  int errors = 0;
+  int warnings = 0;
+  int infos = 0;
+  int unknown = 0;
+  int not_applicable = 0;
+};
+
+struct AuditResult {
+  std::string taken_at;
+  std::vector<AuditedServer> servers;
+  std::vector<RuleResult> results;
+};
+
+Summary summarise(const AuditResult& audit);
+
+// 0, 1 or 3 of the public contract.
+int exit_code(const AuditResult& audit, Severity fail_on, bool allow_unknown);
+
+// The servers of a store with the state of their sources.
+std::vector<AuditedServer> audited_servers(Store& store);
+
+// Stable over runs: from rule, server and subject.
+std::string fingerprint(const std::string& rule, const std::string& server, const std::string& subject);
+
+}  // namespace dbaudit

@@ -1,0 +1,233 @@
+#include "rules/rule.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "base/text.h"
+#include "facts/schema.h"
+
+namespace dbaudit {
+
+std::string to_string(Severity severity) {
+  switch (severity) {
+    case Severity::info: return "info";
+    case Severity::warning: return "warning";
+    case Severity::error: return "error";
+  }
+  return "error";
+}
+
+std::optional<Severity> parse_severity(std::string_view name) {
+  for (const Severity severity : {Severity::info, Severity::warning, Severity::error}) {
+    if (name == to_string(severity)) return severity;
+  }
+  return std::nullopt;
+}
+
+bool is_engine_column(std::string_view column) {
+  return column == "subject" || column == "ok" || column == "severity" || column == "hazard" || column == "reason";
+}
+
+std::string_view wanted_form(ParameterType type) {
+  switch (type) {
+    case ParameterType::duration: return "a duration such as \"5m\"";
+    case ParameterType::count: return "a whole number";
+    case ParameterType::ratio: return "a ratio such as \"80%\" or 0.8";
+    case ParameterType::margin: return "a margin such as \"10%, at least 5s, at most 30s\" or \"5s\"";
+  }
+  return "";
+}
+
+std::optional<Value> parse_parameter(ParameterType type, const TomlValue& written) {
+  const auto* text = written.get<std::string>();
+  const auto* integer = written.get<std::int64_t>();
+  const auto* real = written.get<double>();
+  switch (type) {
+    case ParameterType::duration: {
+      const std::optional<Seconds> duration = text == nullptr ? std::nullopt : parse_duration(*text);
+      if (duration) return Value{duration->count()};
+      break;
+    }
+    case ParameterType::count:
+      if (integer != nullptr && *integer >= 0) return Value{*integer};
+      if (text != nullptr) {
+        const Value number = value_from_server(*text);
+        if (std::holds_alternative<std::int64_t>(number)) return number;
+      }
+      break;
+    case ParameterType::ratio: {
+      std::optional<double> ratio;
+      if (real != nullptr) ratio = *real;
+      if (integer != nullptr) ratio = static_cast<double>(*integer);
+      if (text != nullptr) {
+        const bool percent = !text->empty() && text->back() == '%';
+        ratio = number_of(Value{percent ? text->substr(0, text->size() - 1) : *text});
+        if (ratio && percent) *ratio /= 100;
+      }
+      if (ratio && *ratio >= 0 && *ratio <= 1) return Value{*ratio};
+      break;
+    }
+    case ParameterType::margin: {
+      const std::string spec = text != nullptr ? *text : integer != nullptr ? std::to_string(*integer) : "";
+      if (parse_margin(spec)) return Value{spec};
+      break;
+    }
+  }
+  return std::nullopt;
+}
+
+namespace {
+
+bool is_rule_id(const std::string& id) {
+  std::size_t letters = 0;
+  while (letters < id.size() && id[letters] >= 'A' && id[letters] <= 'Z') ++letters;
+  return letters >= 2 && id.size() == letters + 3 &&
+         std::all_of(id.begin() + static_cast<std::ptrdiff_t>(letters), id.end(), is_digit);
+}
+
+std::string written_text(const TomlValue& value) {
+  if (const auto* text = value.get<std::string>()) return *text;
+  if (const auto* integer = value.get<std::int64_t>()) return std::to_string(*integer);
+  if (const auto* real = value.get<double>()) return fmt::format("{}", *real);
+  return "";
+}
+
+void parse_parameters(TomlReader& rule_reader, Rule& rule, Problems& problems) {
+  const TomlValue* table = rule_reader.table("parameters");
+  if (table == nullptr) return;
+  const std::map<std::string, ParameterType> types{{"duration", ParameterType::duration},
+                                                   {"count", ParameterType::count},
+                                                   {"ratio", ParameterType::ratio},
+                                                   {"margin", ParameterType::margin}};
+  for (const auto& [name, value] : *table->get<TomlMembers>()) {
+    TomlReader reader(value, rule.file, fmt::format("rule {}, parameter '{}'", rule.id, name), problems);
+    Parameter parameter;
+    parameter.name = name;
+    const std::optional<std::string> type = reader.one_of("type", {"duration", "count", "ratio", "margin"});
+    parameter.doc = reader.required_text("doc");
+    const TomlValue* standard = reader.value("default");
+    if (!type && !reader.has("type")) reader.problem("type", "'type' is missing");
+    if (standard == nullptr) reader.problem("default", "'default' is missing");
+    if (type && standard != nullptr) {
+      parameter.type = types.at(*type);
+      const std::optional<Value> parsed = parse_parameter(parameter.type, *standard);
+      if (!parsed) reader.problem("default", fmt::format("'default' must be {}", wanted_form(parameter.type)));
+      parameter.value = parsed.value_or(Value{});
+      parameter.text = written_text(*standard);
+    }
+    reader.finish();
+    rule.parameters.push_back(std::move(parameter));
+  }
+}
+
+void check_sources(const std::vector<std::string>& names, const char* key, TomlReader& reader) {
+  std::vector<std::string> known = source_names();
+  known.emplace_back("pool");
+  for (const std::string& name : names) {
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      reader.problem(key, fmt::format("'{}' names an unknown source '{}'{}", key, name, did_you_mean(name, known)));
+    }
+  }
+}
+
+Rule parse_rule(const TomlValue& root, const std::filesystem::path& path, Problems& problems) {
+  Rule rule;
+  rule.file = path.string();
+  rule.category = path.parent_path().filename().string();
+  const TomlMembers* members = root.get<TomlMembers>();
+  for (const auto& [key, value] : *members) {
+    if (key == "id" && value.get<std::string>() != nullptr) rule.id = *value.get<std::string>();
+  }
+  TomlReader reader(root, rule.file, rule.id.empty() ? "rule" : "rule " + rule.id, problems);
+  rule.id = reader.required_text("id");
+  rule.line = reader.line_of("id");
+  if (!rule.id.empty() && !is_rule_id(rule.id))
+    reader.problem("id", "'id' must be capital letters and three digits, such as POOL001");
+  if (!rule.id.empty() && path.filename().string().rfind(rule.id + "-", 0) != 0) {
+    reader.problem("id", fmt::format("the file must be named {}-something.toml", rule.id));
+  }
+  rule.title = reader.required_text("title");
+  if (const auto severity = reader.one_of("severity", {"error", "warning", "info"})) {
+    rule.severity = *parse_severity(*severity);
+  } else if (!reader.has("severity")) {
+    reader.problem("severity", "'severity' is missing");
+  }
+  rule.needs = reader.texts("needs");
+  rule.wants = reader.texts("wants");
+  check_sources(rule.needs, "needs", reader);
+  check_sources(rule.wants, "wants", reader);
+  if (rule.needs.empty()) reader.problem("needs", "'needs' must name the sources that the rule reads");
+  for (const std::string& text : reader.texts("applies_to")) {
+    const std::optional<VersionRange> range = parse_version_range(text);
+    if (range) {
+      rule.applies_to.push_back(*range);
+    } else {
+      reader.problem(
+          "applies_to",
+          fmt::format("'{}' is not a condition such as \"mysql >= 5.7\" or \"mariadb >= 10.5, < 11\"", text));
+    }
+  }
+  if (!reader.has("applies_to")) reader.problem("applies_to", "'applies_to' is missing");
+  for (const std::string& name : reader.texts("optional_variables")) rule.optional_variables.insert(to_lower(name));
+  rule.sql = reader.required_text("sql");
+  rule.sql_line = reader.line_of("sql");
+  rule.message = reader.required_text("message");
+  rule.remedy = reader.required_text("remedy");
+  rule.rationale = reader.required_text("rationale");
+  rule.references = reader.texts("references");
+  if (rule.references.empty()) reader.problem("references", "'references' must name at least one source");
+  rule.hazard =
+      reader.one_of("hazard", {"dead_handout", "dead_return", "noisy_close", "killed_in_transaction", "refused",
+                               "exhausted", "churn", "silent_drop", "clamped", "order", "isolation"});
+  parse_parameters(reader, rule, problems);
+  for (const TomlValue* test : reader.tables("test")) rule.tests.push_back(*test);
+  reader.finish();
+  return rule;
+}
+
+}  // namespace
+
+std::vector<Rule> parse_rules(const std::vector<std::string>& paths, Problems& problems) {
+  namespace fs = std::filesystem;
+  std::vector<fs::path> files;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    if (fs::is_directory(path, error)) {
+      std::vector<fs::path> found;
+      for (const auto& entry : fs::recursive_directory_iterator(path, error)) {
+        const fs::path& child = entry.path();
+        // rules/libraries describes pool libraries; files directly in the folder are other data.
+        const std::string folder = child.parent_path().filename().string();
+        if (child.extension() == ".toml" && folder != "libraries" &&
+            is_rule_id(child.filename().string().substr(0, child.filename().string().find('-')))) {
+          found.push_back(child);
+        }
+      }
+      std::sort(found.begin(), found.end());
+      files.insert(files.end(), found.begin(), found.end());
+    } else if (fs::exists(path, error)) {
+      files.emplace_back(path);
+    } else {
+      problems.add(path, 0, "no such rule file or folder");
+    }
+  }
+  std::vector<Rule> rules;
+  std::map<std::string, std::string> seen;
+  for (const fs::path& file : files) {
+    const std::size_t before = problems.list().size();
+    const std::optional<TomlValue> root = parse_toml_file(file.string(), problems);
+    if (!root) continue;
+    Rule rule = parse_rule(*root, file, problems);
+    const auto [first, inserted] = seen.emplace(rule.id, rule.file);
+    if (!rule.id.empty() && !inserted)
+      problems.add(rule.file, rule.line, fmt::format("rule {} is already defined in {}", rule.id, first->second));
+    if (problems.list().size() == before) rules.push_back(std::move(rule));
+  }
+  std::sort(rules.begin(), rules.end(), [](const Rule& a, const Rule& b) { return a.id < b.id; });
+  return rules;
+}
+
+}  // namespace dbaudit

@@ -1,0 +1,75 @@
+// A rule as its file says it. Rules are data: SQL over the fact tables, with documentation and tests inside.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/toml.h"
+#include "base/version.h"
+#include "facts/value.h"
+
+namespace dbaudit {
+
+enum class Severity { info, warning, error };  // in rising order
+std::string to_string(Severity severity);
+std::optional<Severity> parse_severity(std::string_view name);
+
+enum class ParameterType {
+  duration,  // "5m"; bound as seconds
+  count,     // 3; bound as an integer
+  ratio,     // 0.8 or "80%"; bound as 0.8
+  margin,    // "10%, at least 5s, at most 30s"; bound as text for margin_of(:name, value)
+};
+
+struct Parameter {
+  std::string name;
+  ParameterType type = ParameterType::count;
+  Value value;       // as bound in SQL
+  std::string text;  // as written
+  std::string doc;
+};
+
+struct Rule {
+  std::string id;
+  std::string title;
+  std::string category;  // name of the folder it lies in
+  Severity severity = Severity::warning;
+  std::vector<std::string> needs;  // sources without which it cannot judge; "pool": declared pools
+  std::vector<std::string> wants;  // sources that add detail
+  std::vector<VersionRange> applies_to;
+  std::set<std::string> optional_variables;  // may be missing on some server without making the rule not applicable
+  std::string sql;
+  std::string message;
+  std::string remedy;
+  std::string rationale;
+  std::vector<std::string> references;
+  std::optional<std::string> hazard;
+  std::vector<Parameter> parameters;
+
+  std::string file;
+  int line = 0;
+  int sql_line = 0;
+  std::vector<TomlValue> tests;
+  std::set<std::pair<std::string, std::string>> reads;  // table, column; filled when checked
+  std::vector<std::string> columns;                     // of the statement
+};
+
+// Columns of a rule's statement that mean something to the engine; all others are evidence.
+//   subject   what was looked at, unique within the rule and server
+//   ok        1 pass, 0 fail, NULL unknown
+//   severity  of this row, in place of the rule's
+//   hazard    of this row, in place of the rule's
+//   reason    why ok is NULL
+bool is_engine_column(std::string_view column);
+
+// Parses one parameter value; nothing, with a problem, when it does not fit the type.
+std::optional<Value> parse_parameter(ParameterType type, const TomlValue& written);
+std::string_view wanted_form(ParameterType type);  // "a duration such as \"5m\""
+
+// Reads the rule files below `paths` (files, or folders searched for *.toml). Nothing of a file that has problems.
+std::vector<Rule> parse_rules(const std::vector<std::string>& paths, Problems& problems);
+
+}  // namespace dbaudit

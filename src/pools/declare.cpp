@@ -93,14 +93,13 @@ Pool parse_pool(const TomlValue& table, const std::string& file, Problems& probl
   pool.rolls_back_on_error = reader.boolean("rolls_back_on_error").value_or(true);
   if (reader.has("import")) {
     reader.value("import");
-    reader.problem("import",
-                   "'import' is not supported by this version of dbaudit yet; copy the pool's settings into 'settings'");
+    reader.problem(
+        "import", "'import' is not supported by this version of dbaudit yet; copy the pool's settings into 'settings'");
   }
   if (const TomlValue* settings = reader.table("settings")) {
     flatten(*settings->get<TomlMembers>(), "", pool.settings);
-    std::stable_sort(
-        pool.settings.begin(), pool.settings.end(),
-        [](const DeclaredSetting& a, const DeclaredSetting& b) { return a.value.line < b.value.line; });
+    std::stable_sort(pool.settings.begin(), pool.settings.end(),
+                     [](const DeclaredSetting& a, const DeclaredSetting& b) { return a.value.line < b.value.line; });
   }
   reader.finish();
   return pool;
@@ -123,9 +122,9 @@ std::vector<Pool> parse_pools(const std::vector<const TomlValue*>& tables, const
     const Pool& pool = pools.back();
     const auto [known, is_new] = line_of_name.emplace(pool.name, pool.line);
     if (!is_new && !pool.name.empty()) {
-      problems.add(file, pool.line,
-                   fmt::format("[[pool]] '{}': a pool of this name is declared in line {} already", pool.name,
-                               known->second));
+      problems.add(
+          file, pool.line,
+          fmt::format("[[pool]] '{}': a pool of this name is declared in line {} already", pool.name, known->second));
     }
   }
   return pools;

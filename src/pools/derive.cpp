@@ -107,8 +107,8 @@ class Derivation {
       const auto index = static_cast<std::size_t>(setting - library_.settings.data());
       SettingState& state = out_.settings[index];
       if (!is_null(state.declared)) {
-        problem(declared.value.line, fmt::format("'{}' is declared twice, the other time as '{}'", setting->name,
-                                                 declared_as_[index]));
+        problem(declared.value.line,
+                fmt::format("'{}' is declared twice, the other time as '{}'", setting->name, declared_as_[index]));
         continue;
       }
       const Result<Value> value = setting_value(*setting, declared.value);
@@ -128,23 +128,21 @@ class Derivation {
   }
 
   void unknown(const DeclaredSetting& declared) {
-    for (const std::string& ignored : library_.ignored_settings) {
-      if (matches_glob(ignored, declared.key)) return;
-    }
+    if (ignores_setting(library_, declared.key)) return;
     std::vector<std::string> names;
     for (const Setting& setting : library_.settings) {
       if (setting.behaviour) continue;
       names.push_back(setting.name);
       names.insert(names.end(), setting.aliases.begin(), setting.aliases.end());
     }
-    problem(declared.value.line,
-            fmt::format("{} has no setting '{}'{}", library_.title, printable(bounded(declared.key, 80)),
-                        did_you_mean(declared.key, names)));
+    problem(declared.value.line, fmt::format("{} has no setting '{}'{}", library_.title,
+                                             printable(bounded(declared.key, 80)), did_you_mean(declared.key, names)));
   }
 
   // A setting that the declared version does not have yet.
   void too_new(const Setting& setting, SettingState& state, Value& value) {
-    const std::string fact = fmt::format("{} exists since {} {}", setting.name, library_.title, to_string(*setting.since));
+    const std::string fact =
+        fmt::format("{} exists since {} {}", setting.name, library_.title, to_string(*setting.since));
     if (setting.ignored_before) {
       state.origin = fmt::format("{}; {} ignores it", fact, to_string(*pool_.version));
       state.changed = state.origin;
@@ -248,8 +246,8 @@ class Derivation {
         const auto* text = std::get_if<std::string>(&values_[i]);
         if (library_.settings[i].type != type || text == nullptr) continue;
         if (type == SettingType::url && has_url) continue;
-        found = combined(found, read(type == SettingType::url ? overrides_in_url(*text) : overrides_in_sql(*text),
-                                     line_of(i)));
+        found = combined(
+            found, read(type == SettingType::url ? overrides_in_url(*text) : overrides_in_sql(*text), line_of(i)));
       }
     }
     out_.session_wait_timeout_s = found.wait_timeout_s;
@@ -353,8 +351,8 @@ std::vector<Library> derive_pools(Store& store, const std::vector<Pool>& pools,
   };
   std::map<std::string, std::optional<Loaded>> libraries;
   Insert pool_rows = store.insert("pool", kPoolColumns);
-  Insert setting_rows = store.insert("pool_setting", {"pool", "setting", "declared", "effective", "unit", "origin",
-                                                      "rejected", "changed", "source"});
+  Insert setting_rows = store.insert(
+      "pool_setting", {"pool", "setting", "declared", "effective", "unit", "origin", "rejected", "changed", "source"});
   for (const Pool& pool : pools) {
     if (pool.library.empty()) continue;  // its declaration lacks it, which is a problem already
     const auto [entry, is_new] = libraries.try_emplace(pool.library);
@@ -372,8 +370,8 @@ std::vector<Library> derive_pools(Store& store, const std::vector<Pool>& pools,
     const DerivedPool derived = derive_pool(pool, entry->second->library, entry->second->sql, problems);
     insert_pool(pool_rows, pool, entry->second->library, derived);
     for (const SettingState& state : derived.settings) {
-      setting_rows.row(pool.name, state.name, state.declared, state.effective, state.unit, state.origin,
-                       state.rejected, state.changed, state.source);
+      setting_rows.row(pool.name, state.name, state.declared, state.effective, state.unit, state.origin, state.rejected,
+                       state.changed, state.source);
     }
   }
   std::vector<Library> used;

@@ -124,8 +124,8 @@ class DescriptionReader {
     library_.id = root_.required_text("id");
     const std::string stem = std::filesystem::path(file_).stem().string();
     if (!library_.id.empty() && library_.id != stem) {
-      root_.problem("id", fmt::format("'id' is \"{}\", but the file is named {}.toml: they must agree", library_.id,
-                                      stem));
+      root_.problem("id",
+                    fmt::format("'id' is \"{}\", but the file is named {}.toml: they must agree", library_.id, stem));
     }
     library_.title = root_.required_text("title");
     library_.ecosystem = root_.required_text("ecosystem");
@@ -266,9 +266,9 @@ class DescriptionReader {
         const std::string key = library_.relaxed_names ? relaxed(name) : name;
         const auto [known, is_new] = owner.emplace(key, setting.name);
         if (!is_new) {
-          problems_.add(file_, setting.line,
-                        fmt::format("[settings.{}]: the name '{}' already means '{}'", setting.name, name,
-                                    known->second));
+          problems_.add(
+              file_, setting.line,
+              fmt::format("[settings.{}]: the name '{}' already means '{}'", setting.name, name, known->second));
         }
       }
     }
@@ -279,9 +279,7 @@ class DescriptionReader {
     Adjust adjust;
     const std::string kind = reader.one_of("kind", {"clamp", "special", "reject"}).value_or("");
     if (!reader.has("kind")) reader.problem("kind", "'kind' is missing: clamp, special or reject");
-    adjust.kind = kind == "reject"    ? AdjustKind::reject
-                  : kind == "special" ? AdjustKind::special
-                                      : AdjustKind::clamp;
+    adjust.kind = kind == "reject" ? AdjustKind::reject : kind == "special" ? AdjustKind::special : AdjustKind::clamp;
     const std::string name = reader.required_text("setting");
     std::vector<std::string> names;
     bool found = false;
@@ -395,6 +393,12 @@ const Setting* find_setting(const Library& library, std::string_view declared_ke
     if (answers(setting.name) || std::any_of(setting.aliases.begin(), setting.aliases.end(), answers)) return &setting;
   }
   return nullptr;
+}
+
+bool ignores_setting(const Library& library, std::string_view declared_key) {
+  const auto plain = [&](std::string_view name) { return library.relaxed_names ? relaxed(name) : std::string(name); };
+  return std::any_of(library.ignored_settings.begin(), library.ignored_settings.end(),
+                     [&](const std::string& ignored) { return matches_glob(plain(ignored), plain(declared_key)); });
 }
 
 Result<Value> setting_value(const Setting& setting, const TomlValue& value) {

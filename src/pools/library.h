@@ -6,8 +6,8 @@
 //   time_unit = "ms"                 unit of bare numbers: ms, s, m, h or d; a setting's own `unit` wins
 //   relaxed_names = true             maximum-pool-size and MAXIMUM_POOL_SIZE mean maximumPoolSize
 //   ignored_settings = ["poolName"]  accepted and not looked at (globs); never stored
-//   [settings.NAME]                  type, unit, default, default_by_version, default_sql, aliases, none, since, doc, ...
-//   [behaviour.NAME]                 like a setting, but nobody can declare it: it depends on the version only
+//   [settings.NAME]                  type, unit, default, default_by_version, default_sql, aliases, none, since, doc,
+//   ... [behaviour.NAME]                 like a setting, but nobody can declare it: it depends on the version only
 //   [[adjust]]                       in order, what the library itself does with values
 //   [derive.COLUMN]                  SQL expressions for the columns of the fact table `pool`
 //   [logs]                           what an application's log says
@@ -56,12 +56,12 @@ struct Setting {
   Value default_value;    // of the oldest version; NULL: not set
   std::string default_sql;
   int default_sql_line = 0;
-  std::vector<VersionDefault> by_version;   // ascending
-  std::optional<Value> unknown_version;     // the default assumed when no version is declared
+  std::vector<VersionDefault> by_version;  // ascending
+  std::optional<Value> unknown_version;    // the default assumed when no version is declared
   std::vector<std::string> aliases;
-  std::optional<Value> none;                // what "none" means: unlimited, or NULL
-  std::optional<Version> since;             // older versions do not have it ...
-  bool ignored_before = false;              // ... and ignore it (true) or refuse to start (false)
+  std::optional<Value> none;     // what "none" means: unlimited, or NULL
+  std::optional<Version> since;  // older versions do not have it ...
+  bool ignored_before = false;   // ... and ignore it (true) or refuse to start (false)
   bool behaviour = false;
   std::string doc;
   std::string source;
@@ -110,6 +110,9 @@ struct Library {
 
 // The setting with this name or alias that a user may declare; null when there is none.
 const Setting* find_setting(const Library& library, std::string_view declared_key);
+
+// Whether a declared key is accepted without being looked at.
+bool ignores_setting(const Library& library, std::string_view declared_key);
 
 // What a TOML value means for this setting, in the units of SQL expressions; an Error says what is wrong with it.
 // Accepted for convenience: durations as text with a unit ("30m") whether or not the library itself does, and numbers

@@ -114,7 +114,8 @@ class Compiler {
       message = "it may use the settings of this library only, no tables";
     }
     if (message.empty()) return;
-    problems_.add(file_, part.line + std::max(check.error_line, 0), fmt::format("{}: {}: {}", where, part.where, message));
+    problems_.add(file_, part.line + std::max(check.error_line, 0),
+                  fmt::format("{}: {}: {}", where, part.where, message));
   }
 
   // The store suggests fact columns for a name it does not know; here the candidates are settings.
@@ -196,8 +197,7 @@ bool LibrarySql::run(Program& program, const std::vector<Value>& values, Problem
   return false;
 }
 
-std::optional<Value> LibrarySql::default_of(std::size_t setting, const std::vector<Value>& values,
-                                            Problems& problems) {
+std::optional<Value> LibrarySql::default_of(std::size_t setting, const std::vector<Value>& values, Problems& problems) {
   if (!run(defaults_.at(setting), values, problems)) return std::nullopt;
   return defaults_[setting].query->value(0);
 }

@@ -1,8 +1,8 @@
 #include "pools/session_overrides.h"
 
 #include <algorithm>
-#include <cstdint>
 #include <charconv>
+#include <cstdint>
 
 #include "base/sql_text.h"
 #include "base/text.h"

@@ -70,7 +70,7 @@ class Derivation {
     take_declared();
     take_computed_defaults();
     for (std::size_t i = 0; i < library_.adjusts.size(); ++i) apply(i);
-    for (std::size_t i = 0; i < library_.settings.size(); ++i) keep_secrets_out(i);
+    for (std::size_t i = 0; i < library_.settings.size(); ++i) finish(i);
     out_.derived = sql_.derive(values_, problems_);
     for (const Derived& derived : library_.derived) check_type(derived);
     session_overrides();
@@ -184,7 +184,6 @@ class Derivation {
     if (!outcome.applies) return;
     SettingState& state = out_.settings[adjust.setting];
     Value& value = values_[adjust.setting];
-    const bool declared = !is_null(state.declared);
     if (adjust.kind == AdjustKind::reject) {
       state.rejected = adjust.says;
       value = {};
@@ -193,17 +192,22 @@ class Derivation {
     if (outcome.value == value) return;
     value = outcome.value;
     if (adjust.kind == AdjustKind::special) {
+      if (!state.origin.empty() && state.origin.back() == '.') state.origin.pop_back();
       state.origin += "; " + adjust.says;
       return;
     }
     state.origin = adjust.says;
-    if (declared) state.changed = fmt::format("{}: {}", describe_value(value, state.unit), adjust.says);
+    if (!is_null(state.declared)) state.changed = adjust.says;
   }
 
   // Statements can carry passwords, URLs usually do. Overrides are read from what was declared, further down.
-  void keep_secrets_out(std::size_t index) {
+  void finish(std::size_t index) {
     SettingState& state = out_.settings[index];
     state.effective = values_[index];
+    // Only now is it known what the value became: "0" may have been given its meaning after the change.
+    if (state.changed) {
+      state.changed = fmt::format("{}: {}", describe_value(state.effective, state.unit), *state.changed);
+    }
     const SettingType type = library_.settings[index].type;
     for (Value* kept : {&state.declared, &state.effective}) {
       auto* text = std::get_if<std::string>(kept);

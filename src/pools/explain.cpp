@@ -35,6 +35,16 @@ std::string block(std::string_view first, std::size_t indent, std::string_view t
   return out;
 }
 
+// A line of its own that may be too long: the rest is indented.
+std::string wrapped(std::string_view line, std::size_t indent) {
+  if (display_width(line) <= kWidth) return std::string(line) + "\n";
+  std::string out;
+  for (const std::string& part : wrap(line, kWidth - indent)) {
+    out += std::string(out.empty() ? 2 : indent, ' ') + std::string(trimmed(part)) + "\n";
+  }
+  return out;
+}
+
 std::string unit_of(const Setting& setting) {
   return setting.type == SettingType::duration ? "seconds" : std::string(to_string(setting.type));
 }
@@ -170,11 +180,11 @@ std::string totals(const PoolRow& pool) {
   const double extra = pool.number("surge_instances") + pool.number("terminating");
   const double most = pool.number("blue_green") != 0 ? std::max(2 * steady, steady + extra) : steady + extra;
   std::string out = "\nConnections\n";
-  out += block(
-      "", 2,
-      fmt::format("{} instances, {} more while deploying, {} still stopping{}; {} processes each", format_count(steady),
-                  format_count(pool.number("surge_instances")), format_count(pool.number("terminating")),
-                  pool.number("blue_green") != 0 ? ", both colours at once" : "", format_count(each)));
+  out += block("", 2,
+               fmt::format("instances {}, more while deploying {}, old ones still stopping {}{}; processes in each {}",
+                           format_count(steady), format_count(pool.number("surge_instances")),
+                           format_count(pool.number("terminating")),
+                           pool.number("blue_green") != 0 ? ", both colours at once" : "", format_count(each)));
   const std::optional<double> one = number_of(pool.at("max_connections_per_process"));
   out += block("", 2,
                one ? fmt::format("at most {} in steady state, {} while deploying", format_count(steady * each * *one),
@@ -192,9 +202,9 @@ std::string settings_part(const Library& library, const std::map<std::string, Se
       if (setting.behaviour != behaviour || row == rows.end()) continue;
       if (!any) out += behaviour ? "\nBehaviour of this version\n" : "\nSettings\n";
       any = true;
-      out += block(fmt::format("  {} = {}", setting.name, value_text(row->second)), 6, "");
-      out.pop_back();
-      out += "\n" + block("", 6, row->second.origin);
+      const std::string line = fmt::format("  {} = {}", setting.name, value_text(row->second));
+      const std::string whole = fmt::format("{}  ({})", line, row->second.origin);
+      out += display_width(whole) <= kWidth ? whole + "\n" : wrapped(line, 6) + block("", 6, row->second.origin);
       if (!row->second.rejected.empty()) out += block("", 6, "REFUSED: " + row->second.rejected);
     }
   }

@@ -433,9 +433,9 @@ Result<Library> load_library(const std::vector<std::string>& folders, const std:
     Problems unused;
     std::vector<std::string> known;
     for (const auto& [name, path] : description_files(folders, unused)) known.push_back(name);
-    return Error{ErrorKind::bad_input,
-                 fmt::format("there is no library '{}'{}", printable(bounded(id, 80)), did_you_mean(id, known)),
-                 "dbaudit pools list shows the known ones"};
+    const std::string near = did_you_mean(id, known);
+    return Error{ErrorKind::bad_input, fmt::format("there is no library '{}'{}", printable(bounded(id, 80)), near),
+                 near.empty() ? "dbaudit pools list shows the known ones" : ""};
   }
   if (found.size() > 1) problems.add(found[1], 0, "this library id is described in " + found[0] + " already");
   const std::optional<TomlValue> root = parse_toml_file(found.front(), problems);

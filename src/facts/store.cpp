@@ -327,6 +327,49 @@ Result<Query> Store::untrusted_query(std::string_view sql, std::int64_t work_lim
   return query;
 }
 
+// --- other stores
+
+namespace {
+
+// Facts belong to a server; what is declared does not.
+bool holds_facts(const Table& table) { return table.columns.front().name == "server_id"; }
+
+}  // namespace
+
+std::int64_t Store::highest_server_id() {
+  Query ids = query("SELECT ifnull(max(server_id), 0) FROM server");
+  return ids.next().value() ? ids.integer(0).value_or(0) : 0;
+}
+
+void Store::copy_table(Store& from, const std::string& table, std::int64_t server_id_offset) {
+  Query rows = from.query(fmt::format("SELECT * FROM \"{}\"", table));
+  Insert target = insert(table);
+  std::vector<Value> cells;
+  while (rows.next().value()) {
+    cells.clear();
+    for (std::size_t i = 0; i < rows.columns().size(); ++i) cells.push_back(rows.value(i));
+    if (auto* id = std::get_if<std::int64_t>(&cells.front())) *id += server_id_offset;
+    target.row(cells);
+  }
+}
+
+void Store::add_facts(Store& other) {
+  const std::int64_t offset = highest_server_id();
+  begin();
+  for (const Table& table : schema()) {
+    if (holds_facts(table)) copy_table(other, table.name, offset);
+  }
+  commit();
+}
+
+void Store::add_declarations(Store& other) {
+  begin();
+  for (const Table& table : schema()) {
+    if (!holds_facts(table)) copy_table(other, table.name, 0);
+  }
+  commit();
+}
+
 // --- snapshots
 
 Status Store::write_snapshot(const std::string& path) {
@@ -425,11 +468,10 @@ Status Store::add_snapshot(const std::string& path) {
 
   std::string fault = snapshot_fault(db_.get());
   if (fault.empty()) {
-    const std::int64_t offset =
-        std::stoll(scalar(db_.get(), "SELECT ifnull(max(server_id), 0) FROM main.server").value_or("0"));
+    const std::int64_t offset = highest_server_id();
     begin();
     for (const Table& table : schema()) {
-      if (table.columns.front().name != "server_id") continue;  // declared tables come from this run's own files
+      if (!holds_facts(table)) continue;  // declared tables come from this run's own files
       std::string columns = fmt::format("server_id + {}", offset);
       for (std::size_t i = 1; i < table.columns.size(); ++i) columns += fmt::format(", \"{}\"", table.columns[i].name);
       const std::string sql =

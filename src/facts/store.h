@@ -112,6 +112,10 @@ class Store {
   // Runs one of dbaudit's own statements that returns no rows.
   void execute(const std::string& sql);
 
+  // Adds another store's facts under new server ids, or its declared tables (pools, human clients).
+  void add_facts(Store& other);
+  void add_declarations(Store& other);
+
   // Writes the facts to a file that sqlite3 opens; replaces an existing file only when complete. Mode 0600.
   Status write_snapshot(const std::string& path);
   // Adds the facts of a snapshot file. Its servers get new ids, so several can be added. A truncated, foreign or newer
@@ -119,6 +123,9 @@ class Store {
   Status add_snapshot(const std::string& path);
 
  private:
+  std::int64_t highest_server_id();
+  void copy_table(Store& from, const std::string& table, std::int64_t server_id_offset);
+
   struct Close {
     void operator()(sqlite3* db) const;
   };

@@ -176,7 +176,7 @@ class Judge {
     result.rule = rule_.id;
     result.category = rule_.category;
     result.title = rule_.title;
-    result.severity = rule_.severity;
+    result.severity = rule_.forced_severity.value_or(rule_.severity);
     result.outcome = outcome;
     result.server = server_.name;
     result.subject = std::move(subject);
@@ -284,7 +284,8 @@ class Judge {
     for (std::size_t i = 0; i < columns.size(); ++i) {
       if (!is_engine_column(columns[i])) result.evidence.emplace_back(columns[i], query.value(i));
     }
-    if (const auto severity = parse_severity(text_of(lookup("severity")))) result.severity = *severity;
+    if (const auto severity = parse_severity(text_of(lookup("severity"))); severity && !rule_.forced_severity)
+      result.severity = *severity;
     if (const Value hazard = contains(columns, "hazard") ? lookup("hazard") : Value{}; !is_null(hazard))
       result.hazard = text_of(hazard);
     if (outcome == Outcome::fail) result.message = fill_template(rule_.message, lookup);

@@ -37,8 +37,9 @@ struct Rule {
   std::string title;
   std::string category;  // name of the folder it lies in
   Severity severity = Severity::warning;
-  std::vector<std::string> needs;  // sources without which it cannot judge; "pool": declared pools
-  std::vector<std::string> wants;  // sources that add detail
+  std::optional<Severity> forced_severity;  // dbaudit.toml's; wins over the rule's and its rows'
+  std::vector<std::string> needs;           // sources without which it cannot judge; "pool": declared pools
+  std::vector<std::string> wants;           // sources that add detail
   std::vector<VersionRange> applies_to;
   std::set<std::string> optional_variables;  // may be missing on some server without making the rule not applicable
   std::string sql;

@@ -1,0 +1,179 @@
+#include "app/inputs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/text.h"
+#include "base/toml.h"
+#include "pools/declare.h"
+#include "pools/derive.h"
+
+namespace dbaudit {
+namespace {
+
+namespace fs = std::filesystem;
+
+// rules/human_clients.toml: programs that people type into, a table that rules can join.
+void load_human_clients(const std::string& folder, Store& store, Problems& problems) {
+  const std::string path = (fs::path(folder) / "human_clients.toml").string();
+  std::error_code error;
+  if (!fs::exists(path, error)) return;
+  const std::optional<TomlValue> root = parse_toml_file(path, problems);
+  if (!root) return;
+  TomlReader reader(*root, path, "human clients", problems);
+  Insert insert = store.insert("human_client");
+  for (const TomlValue* table : reader.tables("client")) {
+    TomlReader client(*table, path, "[[client]]", problems);
+    const std::string name = client.required_text("name");
+    const std::optional<std::string> attribute = client.one_of("attribute", {"program_name", "client_name"});
+    const std::string pattern = client.required_text("pattern");
+    client.text("source");
+    client.finish();
+    if (attribute) insert.row(name, *attribute, to_lower(pattern));
+  }
+  reader.finish();
+}
+
+void choose_rules(const InputArguments& arguments, const Config& config, std::vector<Rule>& rules, Problems& problems) {
+  std::vector<std::string> ids;
+  for (const Rule& rule : rules) ids.push_back(rule.id);
+  const auto known = [&](const std::string& id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); };
+  for (const auto& [option, list] : {std::pair{"--only", &arguments.only}, std::pair{"--skip", &arguments.skip}}) {
+    for (const std::string& id : *list) {
+      if (!known(id)) problems.add(fmt::format("{}: no rule '{}'{}", option, id, did_you_mean(id, ids)));
+    }
+  }
+  for (const auto& [id, rule_switch] : config.rules) {
+    if (!known(id))
+      problems.add(config.file, rule_switch.line, fmt::format("[rules]: no rule '{}'{}", id, did_you_mean(id, ids)));
+  }
+  const auto listed = [](const std::vector<std::string>& list, const std::string& id) {
+    return std::find(list.begin(), list.end(), id) != list.end();
+  };
+  std::erase_if(rules, [&](const Rule& rule) {
+    if (!arguments.only.empty()) return !listed(arguments.only, rule.id);
+    const auto found = config.rules.find(rule.id);
+    return listed(arguments.skip, rule.id) || (found != config.rules.end() && found->second.value == "off");
+  });
+  for (Rule& rule : rules) {
+    const auto found = config.rules.find(rule.id);
+    if (found == config.rules.end()) continue;
+    if (const auto severity = parse_severity(found->second.value)) rule.forced_severity = severity;
+  }
+}
+
+// --param NAME=VALUE
+TomlMembers parameter_arguments(const std::vector<std::string>& arguments, Problems& problems) {
+  TomlMembers members;
+  for (const std::string& argument : arguments) {
+    const std::size_t equals = argument.find('=');
+    if (equals == std::string::npos) {
+      problems.add(fmt::format("--param {}: write NAME=VALUE", argument));
+      continue;
+    }
+    members.emplace_back(argument.substr(0, equals), TomlValue{argument.substr(equals + 1), 0});
+  }
+  return members;
+}
+
+}  // namespace
+
+void InputArguments::add_to(CLI::App& app) {
+  const std::string group = "Rules and pools";
+  app.add_option("--config", config, "dbaudit.toml to use")->group(group);
+  app.add_option("--rules", rules, "More rule files or folders")->group(group);
+  app.add_option("--pools", pools, "Files with [[pool]] tables")->group(group);
+  app.add_option("--only", only, "Only these rules")->group(group);
+  app.add_option("--skip", skip, "Not these rules")->group(group);
+  app.add_option("--param", parameters, "NAME=VALUE of a rule parameter")->group(group);
+}
+
+std::string shipped_rules_folder(Problems& problems) {
+  const char* environment = std::getenv("DBAUDIT_RULES");  // NOLINT(concurrency-mt-unsafe): main thread
+  if (environment != nullptr && *environment != '\0') return environment;
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  for (const fs::path& folder :
+       {program.parent_path().parent_path() / "share/dbaudit/rules", fs::path(DBAUDIT_RULES_DIR)}) {
+    if (fs::is_directory(folder, error)) return folder.string();
+  }
+  problems.add(fmt::format("the shipped rules are not in {}; set DBAUDIT_RULES to their folder", DBAUDIT_RULES_DIR));
+  return "";
+}
+
+std::vector<std::string> library_folders(const std::vector<std::string>& rule_folders) {
+  std::vector<std::string> folders;
+  for (const std::string& folder : rule_folders) {
+    const fs::path libraries = fs::path(folder) / "libraries";
+    std::error_code error;
+    if (fs::is_directory(libraries, error)) folders.push_back(libraries.string());
+  }
+  return folders;
+}
+
+std::vector<Library> load_pools(const Config& config, const std::vector<std::string>& files,
+                                const std::vector<std::string>& folders, Store& store, Problems& problems) {
+  std::vector<const TomlValue*> tables;
+  for (const TomlValue& table : config.pools) tables.push_back(&table);
+  std::vector<Pool> pools = parse_pools(tables, config.file, problems);
+  std::vector<TomlValue> roots;
+  roots.reserve(files.size());  // tables point into it
+  for (const std::string& file : files) {
+    std::optional<TomlValue> root = parse_toml_file(file, problems);
+    if (!root) continue;
+    roots.push_back(std::move(*root));
+    TomlReader reader(roots.back(), file, "pool file", problems);
+    for (Pool& pool : parse_pools(reader.tables("pool"), file, problems)) {
+      const auto same =
+          std::find_if(pools.begin(), pools.end(), [&](const Pool& other) { return other.name == pool.name; });
+      if (same != pools.end())
+        problems.add(file, pool.line, fmt::format("pool '{}' is already declared in {}", pool.name, same->file));
+      pools.push_back(std::move(pool));
+    }
+    reader.finish();
+  }
+  std::vector<std::string> names;
+  for (const ServerConfig& server : config.servers) names.push_back(server.name);
+  for (const Pool& pool : pools) {
+    if (pool.server && !names.empty() && std::find(names.begin(), names.end(), *pool.server) == names.end()) {
+      problems.add(pool.file, pool.line,
+                   fmt::format("pool '{}': no [[server]] is named '{}'{}", pool.name, *pool.server,
+                               did_you_mean(*pool.server, names)));
+    }
+  }
+  return derive_pools(store, pools, folders, problems);
+}
+
+Inputs load_inputs(const InputArguments& arguments, Store& store, Problems& problems) {
+  Inputs inputs;
+  const std::string config = find_config(arguments.config);
+  if (!config.empty()) inputs.config = parse_config(config, problems);
+
+  std::vector<std::string> folders = arguments.rules;
+  const std::string shipped = shipped_rules_folder(problems);
+  if (!shipped.empty()) folders.insert(folders.begin(), shipped);
+  inputs.rules = parse_rules(folders, problems);
+  const std::vector<Rule> all = inputs.rules;
+  choose_rules(arguments, inputs.config, inputs.rules, problems);
+  check_rules(inputs.rules, store, problems);
+
+  store.begin();
+  if (!shipped.empty()) load_human_clients(shipped, store, problems);
+  inputs.libraries = load_pools(inputs.config, arguments.pools, library_folders(folders), store, problems);
+  store.commit();
+
+  inputs.judge.parameters = parse_overrides(inputs.config.parameters, inputs.config.file, all, problems);
+  for (const auto& [name, value] :
+       parse_overrides(parameter_arguments(arguments.parameters, problems), "--param", all, problems)) {
+    inputs.judge.parameters[name] = value;
+  }
+  for (const ServerConfig& server : inputs.config.servers) {
+    inputs.judge.server_parameters[server.name] = parse_overrides(server.parameters, inputs.config.file, all, problems);
+  }
+  return inputs;
+}
+
+}  // namespace dbaudit

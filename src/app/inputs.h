@@ -1,0 +1,46 @@
+// What an audit is judged by: dbaudit.toml, rules, parameters and pools, loaded and checked before any server is
+// contacted, with all problems at once.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "base/problems.h"
+#include "config/config.h"
+#include "facts/store.h"
+#include "pools/library.h"
+#include "rules/engine.h"
+
+namespace dbaudit {
+
+struct InputArguments {
+  std::string config;
+  std::vector<std::string> rules;
+  std::vector<std::string> pools;
+  std::vector<std::string> only;
+  std::vector<std::string> skip;
+  std::vector<std::string> parameters;
+
+  void add_to(CLI::App& app);
+};
+
+struct Inputs {
+  Config config;
+  std::vector<Rule> rules;  // checked, switched, those chosen
+  JudgeRequest judge;
+  std::vector<Library> libraries;  // of the declared pools
+};
+
+// Fills the declared tables (pools, human clients) of `store`, which must be new.
+Inputs load_inputs(const InputArguments& arguments, Store& store, Problems& problems);
+
+// The shipped rules: $DBAUDIT_RULES, else the installed folder, else beside the program.
+std::string shipped_rules_folder(Problems& problems);
+std::vector<std::string> library_folders(const std::vector<std::string>& rule_folders);
+
+// Declared pools of dbaudit.toml and pool files, as rows of `store`.
+std::vector<Library> load_pools(const Config& config, const std::vector<std::string>& files,
+                                const std::vector<std::string>& folders, Store& store, Problems& problems);
+
+}  // namespace dbaudit

@@ -1,0 +1,49 @@
+#include "app/output.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "app/exit_codes.h"
+#include "base/text.h"
+
+namespace dbaudit {
+
+void write_stdout(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+void write_stderr(const std::string& line) {
+  const std::string text = "dbaudit: " + printable(line) + "\n";
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+int report_problems(const Problems& problems) {
+  for (const std::string& line : split(trimmed(problems.text()), '\n')) write_stderr(line);
+  return kExitBadInput;
+}
+
+int report_error(const Error& error) {
+  write_stderr(describe(error));
+  return error.kind == ErrorKind::bad_input ? kExitBadInput : kExitIncomplete;
+}
+
+bool use_colour(Colour wish) {
+  if (wish != Colour::automatic) return wish == Colour::always;
+  const char* no_colour = std::getenv("NO_COLOR");  // NOLINT(concurrency-mt-unsafe): main thread
+  return isatty(STDOUT_FILENO) == 1 && (no_colour == nullptr || *no_colour == '\0');
+}
+
+bool stderr_is_terminal() { return isatty(STDERR_FILENO) == 1; }
+
+std::size_t terminal_width() {
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
+  return std::clamp<std::size_t>(size.ws_col, 60, 120);
+}
+
+}  // namespace dbaudit

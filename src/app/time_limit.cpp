@@ -1,0 +1,16 @@
+#include "app/time_limit.h"
+
+#include "base/units.h"
+
+namespace dbaudit {
+
+std::optional<Deadline> deadline_from(const std::string& text, Problems& problems) {
+  const std::optional<Seconds> limit = parse_duration(text);
+  if (!limit || *limit <= Seconds{0}) {
+    problems.add("--timeout must be a duration such as 60s");
+    return std::nullopt;
+  }
+  return std::chrono::steady_clock::now() + std::chrono::duration_cast<Deadline::duration>(*limit);
+}
+
+}  // namespace dbaudit

@@ -1,0 +1,15 @@
+// --timeout: the time for a whole run.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/problems.h"
+#include "server/connection.h"
+
+namespace dbaudit {
+
+// The moment at which a run that begins now must end; nothing, with a problem, when `text` is not a duration above 0.
+std::optional<Deadline> deadline_from(const std::string& text, Problems& problems);
+
+}  // namespace dbaudit

@@ -1,0 +1,54 @@
+// dbaudit.toml: servers, rule switches and parameters. Pools in it are handed on unparsed to the pools layer.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/problems.h"
+#include "base/toml.h"
+
+namespace dbaudit {
+
+struct ServerConfig {
+  std::string name;
+  std::optional<std::string> url;
+  std::optional<std::string> option_file;
+  std::optional<std::string> option_group_suffix;
+  std::optional<std::string> password_file;
+  std::optional<std::string> ssl_mode;
+  std::optional<std::string> ssl_ca;
+  std::optional<std::string> ssl_cert;
+  std::optional<std::string> ssl_key;
+  std::optional<int> spare_port;  // admin_port or extra_port
+  std::optional<std::string> role;
+  std::optional<std::string> replica_of;
+  std::optional<std::string> group;
+  std::optional<std::string> environment;
+  std::optional<std::int64_t> memory_bytes;
+  TomlMembers parameters;
+  int line = 0;
+};
+
+struct RuleSwitch {
+  std::string value;  // "off" or a severity
+  int line = 0;
+};
+
+struct Config {
+  std::string file;  // empty when there is none
+  TomlMembers parameters;
+  std::map<std::string, RuleSwitch> rules;
+  std::vector<ServerConfig> servers;
+  std::vector<TomlValue> pools;
+};
+
+// Relative paths in the file are relative to its folder. All problems at once; the result is then incomplete.
+Config parse_config(const std::string& path, Problems& problems);
+
+// --config, else ./dbaudit.toml, else dbaudit/dbaudit.toml below $XDG_CONFIG_HOME (~/.config), else "".
+std::string find_config(const std::string& given);
+
+}  // namespace dbaudit

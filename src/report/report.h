@@ -1,0 +1,22 @@
+// Reports are functions of data: an audit in, text out. No clock, no terminal, no file inside.
+#pragma once
+
+#include <string>
+
+#include "rules/result.h"
+
+namespace dbaudit {
+
+struct TextOptions {
+  bool colour = false;
+  bool verbose = false;  // passes and rules that do not apply, too
+  std::size_t width = 80;
+};
+
+// For people: failures, most severe first, then what is not known and why, then one line that counts everything.
+std::string render_text(const AuditResult& audit, const TextOptions& options);
+
+// The public contract's dbaudit/audit/1.
+std::string render_json(const AuditResult& audit);
+
+}  // namespace dbaudit

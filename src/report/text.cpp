@@ -1,0 +1,163 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/text.h"
+#include "base/units.h"
+#include "report/report.h"
+
+namespace dbaudit {
+namespace {
+
+constexpr std::size_t kMessageBytes = 1500;
+constexpr std::size_t kEvidenceBytes = 160;
+
+class Text {
+ public:
+  explicit Text(const TextOptions& options) : options_(options) {}
+
+  // `text` wrapped; the first line begins with `first`, the others with as many spaces.
+  void paragraph(std::string_view first, const std::string& text) {
+    std::string lead(first);
+    const std::size_t indent = display_width(first);
+    for (const std::string& line :
+         wrap(bounded(printable(text), kMessageBytes), std::max<std::size_t>(30, options_.width - indent))) {
+      out += lead + line + "\n";
+      lead.assign(indent, ' ');
+    }
+  }
+
+  [[nodiscard]] std::string coloured(const std::string& text, const char* code) const {
+    return options_.colour ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
+  }
+
+  std::string out;
+
+ private:
+  const TextOptions& options_;
+};
+
+// "wait_timeout_s" -> "wait_timeout = 3 min": units are in the names.
+std::string evidence_item(const std::string& name, const Value& value) {
+  const std::optional<double> number = number_of(value);
+  const auto ends_with = [&name](std::string_view end) {
+    return name.size() > end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
+  };
+  std::string text = is_null(value) ? "unknown" : text_of(value);
+  std::string label = name;
+  if (number && ends_with("_s")) {
+    text = format_duration(*number);
+    label.resize(label.size() - 2);
+  } else if (number && ends_with("_bytes")) {
+    text = format_bytes(*number);
+    label.resize(label.size() - 6);
+  } else if (!number && text.find(' ') != std::string::npos) {
+    text = "'" + text + "'";
+  }
+  return fmt::format("{} = {}", label, bounded(printable(text), kEvidenceBytes));
+}
+
+void write_failure(Text& text, const RuleResult& result, bool name_server) {
+  std::string word = to_string(result.severity);
+  std::transform(word.begin(), word.end(), word.begin(), [](char c) { return static_cast<char>(c - 32); });
+  const char* colour = result.severity == Severity::error ? "1;31" : result.severity == Severity::warning ? "33" : "36";
+  const std::string subject =
+      name_server && result.subject != result.server ? result.server + ": " + result.subject : result.subject;
+  text.out += fmt::format("{:<8} {}  {}\n", text.coloured(fmt::format("{:<8}", word), colour), result.rule,
+                          bounded(printable(subject), 200));
+  text.paragraph("  ", result.message);
+  std::vector<std::string> items;
+  for (const auto& [name, value] : result.evidence) items.push_back(evidence_item(name, value));
+  if (!items.empty()) text.paragraph("  seen: ", join(items, ", "));
+  if (!result.remedy.empty()) text.paragraph("  do:   ", result.remedy);
+  text.out += "\n";
+}
+
+// Unknown results that have the same reason are one entry.
+void write_unknown(Text& text, const AuditResult& audit, bool name_server) {
+  struct Group {
+    std::vector<std::string> rules;
+    std::string remedy;
+    bool curable = true;
+    int count = 0;
+  };
+  std::vector<std::pair<std::string, Group>> groups;
+  for (const RuleResult& result : audit.results) {
+    if (result.outcome != Outcome::unknown) continue;
+    const std::string key = (name_server ? result.server + ": " : std::string()) + result.reason.value_or("");
+    auto found = std::find_if(groups.begin(), groups.end(), [&key](const auto& group) { return group.first == key; });
+    if (found == groups.end()) found = groups.insert(groups.end(), {key, Group{}});
+    Group& group = found->second;
+    group.remedy = result.remedy;
+    group.curable = result.curable;
+    ++group.count;
+    if (group.rules.empty() || group.rules.back() != result.rule) group.rules.push_back(result.rule);
+  }
+  if (groups.empty()) return;
+  text.out += "Not known, so not judged:\n";
+  for (const auto& [reason, group] : groups) {
+    text.paragraph("  ", fmt::format("{}: {}", join(group.rules, ", "), reason));
+    if (!group.remedy.empty()) text.paragraph("    do: ", group.remedy);
+    if (!group.curable) text.paragraph("    ", "No grant and no setting of this server can cure that.");
+  }
+  text.out += "\n";
+}
+
+void write_header(Text& text, const AuditedServer& server) {
+  const std::string version = server.version ? to_string(*server.version) : "";
+  text.out += text.coloured(printable(server.name), "1") + (version.empty() ? "" : "  " + version);
+  if (server.door && *server.door != "normal port" && *server.door != "socket")
+    text.out += fmt::format("  (through the {})", *server.door);
+  text.out += "\n";
+  if (!server.reachable) text.paragraph("  NOT REACHED: ", server.error.value_or("no reason known"));
+  for (const SourceState& source : server.sources) {
+    if (!server.reachable || source.status == "read") continue;
+    text.paragraph(fmt::format("  {} ", source.status == "partial" ? "partly read:" : "not read:"),
+                   fmt::format("{}: {}", source.source, source.reason.value_or("no reason known")));
+  }
+}
+
+std::string counted(int number, const std::string& one, const std::string& many) {
+  return fmt::format("{} {}", number, number == 1 ? one : many);
+}
+
+}  // namespace
+
+std::string render_text(const AuditResult& audit, const TextOptions& options) {
+  Text text(options);
+  const bool several = audit.servers.size() > 1;
+  for (const AuditedServer& server : audit.servers) write_header(text, server);
+  text.out += "\n";
+
+  std::vector<const RuleResult*> failures;
+  for (const RuleResult& result : audit.results) {
+    if (result.outcome == Outcome::fail) failures.push_back(&result);
+  }
+  std::stable_sort(failures.begin(), failures.end(),
+                   [](const RuleResult* a, const RuleResult* b) { return a->severity > b->severity; });
+  for (const RuleResult* failure : failures) write_failure(text, *failure, several);
+  write_unknown(text, audit, several);
+
+  if (options.verbose) {
+    for (const RuleResult& result : audit.results) {
+      if (result.outcome != Outcome::pass && result.outcome != Outcome::not_applicable) continue;
+      text.paragraph(result.outcome == Outcome::pass ? "pass  " : "n/a   ",
+                     fmt::format("{}  {}{}{}", result.rule, several ? result.server + ": " : "", result.subject,
+                                 result.reason ? " (" + *result.reason + ")" : ""));
+    }
+    text.out += "\n";
+  }
+
+  const Summary summary = summarise(audit);
+  const auto reached =
+      std::count_if(audit.servers.begin(), audit.servers.end(), [](const AuditedServer& s) { return s.reachable; });
+  text.out += fmt::format("{} of {} read; {} judged: {}, {}, {} info, {} passed; {} unknown, {} not applicable\n",
+                          reached, counted(static_cast<int>(audit.servers.size()), "server", "servers"),
+                          summary.pass + summary.errors + summary.warnings + summary.infos,
+                          counted(summary.errors, "error", "errors"), counted(summary.warnings, "warning", "warnings"),
+                          summary.infos, summary.pass, summary.unknown, summary.not_applicable);
+  return text.out;
+}
+
+}  // namespace dbaudit

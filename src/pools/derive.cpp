@@ -184,6 +184,7 @@ class Derivation {
     if (!outcome.applies) return;
     SettingState& state = out_.settings[adjust.setting];
     Value& value = values_[adjust.setting];
+    if (state.rejected) return;
     if (adjust.kind == AdjustKind::reject) {
       state.rejected = adjust.says;
       value = {};

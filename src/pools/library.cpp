@@ -86,7 +86,8 @@ Result<Value> number_value(const Setting& setting, const TomlValue& value) {
       if (const std::optional<Seconds> duration = parse_duration(*text)) return Value{duration->count()};
     }
     return wrong(setting, value,
-                 fmt::format("a duration: a number of {} or text with a unit such as \"30s\"", setting.unit_name));
+                 fmt::format("a duration: a number{} or text with a unit such as \"30s\"",
+                             setting.unit_name.empty() ? "" : " of " + setting.unit_name));
   }
   if (setting.type == SettingType::number) {
     if (number) return Value{*number};

@@ -151,7 +151,7 @@ class DescriptionReader {
       if (!behaviour && !root_.has(key)) root_.problem(key, "it has no [settings.NAME] at all");
       return;
     }
-    std::vector<const std::pair<std::string, TomlValue>*> members;
+    std::vector<const TomlMembers::value_type*> members;
     for (const auto& member : *table->get<TomlMembers>()) members.push_back(&member);
     std::stable_sort(members.begin(), members.end(),
                      [](const auto* a, const auto* b) { return a->second.line < b->second.line; });

@@ -54,7 +54,13 @@ int run(const Arguments& arguments) {
   if (!problems.empty()) return report_problems(problems);
 
   if (arguments.from.empty()) {
-    store = collect_all(std::move(store), servers, system_clock());
+    const auto fresh = [&arguments] {
+      Problems none;  // loaded before without any
+      Store another;
+      load_inputs(arguments.inputs, another, none);
+      return another;
+    };
+    store = collect_all(std::move(store), fresh, servers, system_clock());
   } else {
     for (const std::string& file : arguments.from) {
       if (const Status added = store.add_snapshot(file); !added) return report_error(added.error());

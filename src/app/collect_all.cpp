@@ -6,6 +6,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>
+#include <exception>
 #include <mutex>
 #include <thread>
 
@@ -29,8 +30,10 @@ struct Work {
   std::condition_variable changed;
   std::size_t next = 0;
   std::size_t done = 0;
+  std::unique_ptr<Store> first_store;          // for the first request: already has the declared tables
   std::vector<std::unique_ptr<Store>> stores;  // null until done
   std::vector<std::vector<std::string>> warnings;
+  std::exception_ptr failure;  // an internal error on a thread; thrown again on the main thread
 };
 
 void collect_some(const std::shared_ptr<Work>& work) {
@@ -41,9 +44,16 @@ void collect_some(const std::shared_ptr<Work>& work) {
       if (work->next == work->requests.size()) return;
       mine = work->next++;
     }
-    auto store = std::make_unique<Store>();
-    std::vector<std::string> warnings = collect_server(*store, 1, work->requests[mine], work->clock);
+    std::unique_ptr<Store> store = mine == 0 ? std::move(work->first_store) : std::make_unique<Store>();
+    std::vector<std::string> warnings;
+    std::exception_ptr failure;
+    try {
+      warnings = collect_server(*store, 1, work->requests[mine], work->clock);
+    } catch (...) {
+      failure = std::current_exception();
+    }
     const std::lock_guard lock(work->mutex);
+    if (failure) work->failure = failure;
     work->stores[mine] = std::move(store);
     work->warnings[mine] = std::move(warnings);
     ++work->done;
@@ -52,15 +62,13 @@ void collect_some(const std::shared_ptr<Work>& work) {
 }
 
 // The facts about a server that answered nothing in time.
-std::unique_ptr<Store> unanswered(const CollectRequest& request, const Clock& clock) {
-  auto store = std::make_unique<Store>();
+void insert_unanswered(Store& store, const CollectRequest& request, const Clock& clock) {
   const std::string reason = "not done when the time for this run (--timeout) was over";
-  store->insert("server", {"server_id", "name", "reachable", "error", "role", "taken_at"})
+  store.insert("server", {"server_id", "name", "reachable", "error", "role", "taken_at"})
       .row(1, request.connection.name, false, reason, request.declared.role, format_utc(clock()));
-  Insert sources = store->insert("fact_source", {"server_id", "source", "status", "reason", "remedy", "curable"});
+  Insert sources = store.insert("fact_source", {"server_id", "source", "status", "reason", "remedy", "curable"});
   for (const std::string& source : source_names())
     sources.row(1, source, "unavailable", reason, "Give it more time with --timeout", 1);
-  return store;
 }
 
 void wait_for_all(Work& work) {
@@ -83,25 +91,25 @@ void wait_for_all(Work& work) {
 
 bool left_threads_behind() { return abandoned; }
 
-Store collect_all(Store declared, const std::vector<CollectRequest>& requests, const Clock& clock) {
+Store collect_all(Store store, const StoreFactory& fresh, const std::vector<CollectRequest>& requests,
+                  const Clock& clock) {
   initialise_connector();
   auto work = std::make_shared<Work>();
   work->requests = requests;
   work->clock = clock;
+  work->first_store = std::make_unique<Store>(std::move(store));
   work->stores.resize(requests.size());
   work->warnings.resize(requests.size());
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < std::min(kThreads, requests.size()); ++i) threads.emplace_back(collect_some, work);
   wait_for_all(*work);
 
-  std::vector<std::unique_ptr<Store>> stores;
+  std::vector<std::unique_ptr<Store>> stores(requests.size());
   {
     const std::lock_guard lock(work->mutex);
     abandoned = work->done < requests.size();
     work->next = requests.size();
-    stores = std::move(work->stores);
-    work->stores.clear();
-    work->stores.resize(requests.size());
+    stores.swap(work->stores);
     for (const auto& list : work->warnings) {
       for (const std::string& warning : list) write_stderr("warning: " + warning);
     }
@@ -113,14 +121,15 @@ Store collect_all(Store declared, const std::vector<CollectRequest>& requests, c
       thread.join();
     }
   }
+  if (work->failure) std::rethrow_exception(work->failure);
   for (std::size_t i = 0; i < requests.size(); ++i) {
-    if (!stores[i]) stores[i] = unanswered(requests[i], clock);
+    if (stores[i]) continue;
+    stores[i] = std::make_unique<Store>(i == 0 ? fresh() : Store());
+    insert_unanswered(*stores[i], requests[i], clock);
   }
-  // The first store takes in the rest: for one server, nothing but a few declared rows is copied.
-  Store all = std::move(*stores.front());
-  for (std::size_t i = 1; i < stores.size(); ++i) all.add_facts(*stores[i]);
-  all.add_declarations(declared);
-  return all;
+  // The first store takes in the others.
+  for (std::size_t i = 1; i < stores.size(); ++i) stores.front()->add_facts(*stores[i]);
+  return std::move(*stores.front());
 }
 
 }  // namespace dbaudit

@@ -28,7 +28,8 @@ void load_human_clients(const std::string& folder, Store& store, Problems& probl
   for (const TomlValue* table : reader.tables("client")) {
     TomlReader client(*table, path, "[[client]]", problems);
     const std::string name = client.required_text("name");
-    const std::optional<std::string> attribute = client.one_of("attribute", {"program_name", "client_name"});
+    const std::optional<std::string> attribute =
+        client.one_of("attribute", {"program_name", "client_name", "statement"});
     const std::string pattern = client.required_text("pattern");
     client.text("source");
     client.finish();

@@ -66,7 +66,8 @@ int run(const Arguments& arguments) {
 
   if (arguments.from.empty()) {
     for (CollectRequest& request : servers) request.deadline = *deadline;
-    store = collect_all(Store(), servers, system_clock());
+    store = collect_all(
+        std::move(store), [] { return Store(); }, servers, system_clock());
   }
   for (const std::string& file : arguments.from) {
     if (const Status added = store.add_snapshot(file); !added) return report_error(added.error());

@@ -18,7 +18,7 @@ struct Unit {
   double factor;
 };
 
-constexpr std::array<Unit, 5> kTimeUnits{{{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}, {"ms", 0.001}}};
+constexpr std::array<Unit, 5> kTimeUnits{{{"d", 86400}, {"h", 3600}, {"min", 60}, {"s", 1}, {"ms", 0.001}}};
 
 // Reads an unsigned decimal number at the start of `text` and removes it.
 std::optional<double> take_number(std::string_view& text) {
@@ -57,6 +57,7 @@ std::optional<Seconds> parse_duration(std::string_view text) {
     for (const Unit& unit : kTimeUnits) {
       if (unit.name == name) found = &unit;
     }
+    if (name == "m") found = &kTimeUnits[2];
     if (found == nullptr) return std::nullopt;
     total += *number * found->factor;
     skip_spaces(text);

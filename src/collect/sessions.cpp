@@ -13,9 +13,9 @@ namespace {
 
 std::string process_list_sql(const Reading& reading) {
   const bool in_performance_schema = reading.version.min_mysql(8, 0, 22) && reading.performance_schema;
-  return fmt::format("SELECT ID, USER, HOST, DB, COMMAND, {}, STATE, LEFT(INFO, {}) FROM {}.PROCESSLIST",
+  return fmt::format("SELECT ID, USER, HOST, DB, COMMAND, {}, STATE, LEFT(INFO, {}) FROM {}",
                      reading.version.is_mariadb() ? "TIME_MS / 1000" : "TIME", kStatementBytes,
-                     in_performance_schema ? "performance_schema" : "information_schema");
+                     in_performance_schema ? "performance_schema.processlist" : "information_schema.PROCESSLIST");
 }
 
 constexpr std::string_view kThreadIds =

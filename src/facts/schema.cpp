@@ -236,7 +236,7 @@ std::vector<Table> make_schema() {
        "",
        "Client programs that people type into (rules/human_clients.toml).",
        {{"name", "TEXT", "product"},
-        {"attribute", "TEXT", "program_name or client_name"},
+        {"attribute", "TEXT", "where it shows: program_name, client_name, or statement (a comment in its statements)"},
         {"pattern", "TEXT", "GLOB pattern, matched in lower case"}}},
       {"pool",
        "",

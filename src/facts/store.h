@@ -112,9 +112,8 @@ class Store {
   // Runs one of dbaudit's own statements that returns no rows.
   void execute(const std::string& sql);
 
-  // Adds another store's facts under new server ids, or its declared tables (pools, human clients).
+  // Adds another store's facts under new server ids; not its declared tables.
   void add_facts(Store& other);
-  void add_declarations(Store& other);
 
   // Writes the facts to a file that sqlite3 opens; replaces an existing file only when complete. Mode 0600.
   Status write_snapshot(const std::string& path);

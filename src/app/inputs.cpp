@@ -75,7 +75,7 @@ TomlMembers parameter_arguments(const std::vector<std::string>& arguments, Probl
       problems.add(fmt::format("--param {}: write NAME=VALUE", argument));
       continue;
     }
-    members.emplace_back(argument.substr(0, equals), TomlValue{argument.substr(equals + 1), 0});
+    members.push_back({argument.substr(0, equals), TomlValue{argument.substr(equals + 1), 0}});
   }
   return members;
 }

@@ -17,7 +17,7 @@ TomlValue converted(const toml::node& node) {
     if constexpr (toml::is_table<Node>) {
       TomlMembers members;
       members.reserve(concrete.size());
-      for (const auto& [key, child] : concrete) members.emplace_back(std::string(key.str()), converted(child));
+      for (const auto& [key, child] : concrete) members.push_back({std::string(key.str()), converted(child)});
       out.value = std::move(members);
     } else if constexpr (toml::is_array<Node>) {
       TomlArray items;

@@ -20,8 +20,9 @@
 namespace dbaudit {
 
 struct TomlValue;
+struct TomlMember;
 using TomlArray = std::vector<TomlValue>;
-using TomlMembers = std::vector<std::pair<std::string, TomlValue>>;  // in file order
+using TomlMembers = std::vector<TomlMember>;  // sorted by key
 
 struct TomlDate {
   int year = 0;
@@ -34,12 +35,21 @@ struct TomlValue {
   int line = 0;  // 1-based
 
   template <typename T>
-  [[nodiscard]] const T* get() const {
-    return std::get_if<T>(&value);
-  }
+  [[nodiscard]] const T* get() const;
   // "a string", "a table", ... for messages.
   [[nodiscard]] std::string_view type_name() const;
 };
+
+// Named so that `for (const auto& [key, value] : members)` reads as it would over a map.
+struct TomlMember {
+  std::string key;
+  TomlValue value;
+};
+
+template <typename T>
+const T* TomlValue::get() const {
+  return std::get_if<T>(&value);
+}
 
 // The root table; nothing after a syntax error or an unreadable file, which is then in `problems`.
 std::optional<TomlValue> parse_toml_file(const std::string& path, Problems& problems);

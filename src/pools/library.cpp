@@ -154,9 +154,9 @@ class DescriptionReader {
     std::vector<const TomlMembers::value_type*> members;
     for (const auto& member : *table->get<TomlMembers>()) members.push_back(&member);
     std::stable_sort(members.begin(), members.end(),
-                     [](const auto* a, const auto* b) { return a->second.line < b->second.line; });
+                     [](const auto* a, const auto* b) { return a->value.line < b->value.line; });
     for (const auto* member : members) {
-      library_.settings.push_back(read_setting(member->first, member->second, behaviour));
+      library_.settings.push_back(read_setting(member->key, member->value, behaviour));
     }
   }
 

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Who may include whom (README, "Architecture"), and which third-party library belongs to which layer. Third-party
+# headers all lie in one system folder, so linking alone does not keep them apart.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+declare -A may=(
+  [base]="base" [facts]="base facts" [server]="base server" [collect]="base facts server collect"
+  [locks]="base facts locks" [pools]="base facts pools" [rules]="base facts rules"
+  [report]="base facts rules locks report" [config]="base config"
+  [app]="base facts server collect locks pools rules report config app"
+)
+# header pattern -> the files that may use it
+declare -A only=(
+  ['sqlite3\.h']='^src/facts/' ['(mysql/|cppconn/)']='^src/server/connection\.cpp$' ['CLI/']='^src/app/'
+  ['toml\+\+/']='^src/base/toml\.cpp$' ['nlohmann/']='^src/report/' ['uni(str|width)\.h']='^src/base/text\.cpp$'
+)
+
+failed=0
+say() { printf '%s\n' "$*"; failed=1; }
+for folder in src/*/; do
+  layer=$(basename "$folder")
+  [[ -v may[$layer] ]] || { say "$folder: no layer of this name"; continue; }
+  while IFS=: read -r file line include; do
+    target=${include%%/*}
+    [[ " ${may[$layer]} " == *" $target "* ]] || say "$file:$line: layer $layer may not include $include"
+  done < <(grep -rnoP '^#include "\K[^"]+' "$folder" || true)
+done
+for pattern in "${!only[@]}"; do
+  while IFS=: read -r file line include; do
+    [[ $file =~ ${only[$pattern]} ]] || say "$file:$line: only ${only[$pattern]} may include $include"
+  done < <(grep -rnP "^ *#\s*include <$pattern" src || true)
+done
+[[ $failed == 0 ]] && echo "every include is where it may be"
+exit "$failed"

@@ -74,6 +74,11 @@ class Server:
         return f"<{self.name} {'.'.join(map(str, self.version))} on port {self.port}>"
 
     @property
+    def root(self):
+        """(user, password) of the full account."""
+        return self._root
+
+    @property
     def own(self):
         """Started by this run: it may be restarted, and its files can be read."""
         return self.datadir is not None
@@ -159,6 +164,11 @@ class Server:
 
     def _prepared(self):
         return set(self.admin("XA RECOVER FORMAT='SQL'" if self.flavor == "mariadb" else "XA RECOVER CONVERT XID"))
+
+    def adopt_account(self, name):
+        """An account that the test makes by other means ends with the test as well."""
+        self.admin(f"DROP USER IF EXISTS '{name}'@'%'")
+        self._accounts.append(name)
 
     def reset(self):
         """Back to how it was before the test: no sessions, schemas, accounts or prepared transactions of its own."""

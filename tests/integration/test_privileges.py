@@ -1,0 +1,224 @@
+"""What each account is shown, and that what it isn't shown is never taken for nothing there."""
+
+import re
+
+import pymysql
+import pytest
+
+from reports import expected_exit, results, rules_of, sources, statuses, unknowns_match_sources
+
+READABLE_BY_ALL = {"server", "global_variables", "status"}
+PROCESS = "GRANT PROCESS ON *.* TO 'aud'@'%'"
+PERFORMANCE_SCHEMA = "GRANT SELECT ON performance_schema.* TO 'aud'@'%'"
+
+
+def has_performance_schema(server):
+    return bool(server.admin("SELECT @@performance_schema")[0][0])
+
+
+def has_locks_plugin(server):
+    return server.flavor == "mariadb" and bool(
+        server.admin("SELECT COUNT(*) FROM information_schema.PLUGINS WHERE PLUGIN_NAME = 'METADATA_LOCK_INFO' AND PLUGIN_STATUS = 'ACTIVE'")[0][0]
+    )
+
+
+def never_seen(server):
+    """Sources that this server shows to nobody, as it is set up."""
+    hidden = {"session_variables"} if server.flavor == "mariadb" else set()
+    if not has_performance_schema(server):
+        hidden |= {"connection_attributes", "statements", "table_handles"}
+        if not has_locks_plugin(server):
+            hidden.add("metadata_locks")
+    return hidden
+
+
+def grant_wanted(server):
+    """source -> the remedy that an account without any privilege must be told."""
+    wanted = {"sessions": PROCESS, "transactions": PROCESS}
+    wanted["accounts"] = "GRANT SELECT (User, Host, max_user_connections) ON mysql.user TO 'aud'@'%'"
+    if server.flavor == "mysql":
+        wanted["replication"] = "GRANT REPLICATION CLIENT ON *.* TO 'aud'@'%'"
+        wanted["prepared_xa"] = "GRANT XA_RECOVER_ADMIN ON *.* TO 'aud'@'%'"
+        wanted["session_variables"] = wanted["row_lock_waits"] = PERFORMANCE_SCHEMA
+    else:
+        wanted["replication"] = "GRANT SLAVE MONITOR ON *.* TO 'aud'@'%'"
+        wanted["row_lock_waits"] = PROCESS
+    if has_performance_schema(server):
+        wanted |= dict.fromkeys(("connection_attributes", "statements", "table_handles", "instruments"), PERFORMANCE_SCHEMA)
+        if not has_locks_plugin(server):
+            wanted["metadata_locks"] = PERFORMANCE_SCHEMA
+    return wanted
+
+
+def printed_statements(run):
+    """What `dbaudit grants` would have an administrator execute."""
+    text = re.sub(r"^\s*--.*$", "", run.out, flags=re.MULTILINE)
+    return [statement.strip() for statement in text.split(";") if statement.strip()]
+
+
+@pytest.fixture
+def least(server, dbaudit):
+    """The account that `dbaudit grants` prints, made by the very statements it prints."""
+    run = dbaudit("grants", "--account", "'least'@'%'", server=server, user=server.root[0], password=server.root[1])
+    assert run.code == 0, run
+    server.adopt_account("least")
+    for statement in printed_statements(run):
+        server.admin(statement)
+    return {"user": "least", "password": "choose-a-password"}
+
+
+def audit(dbaudit, server, *args, user="aud", password="pw"):
+    run = dbaudit("audit", "--format", "json", *args, server=server, user=user, password=password)
+    report = run.json()
+    assert run.code == expected_exit(report), run
+    return report
+
+
+# --- full and least
+
+
+def test_full_account_is_shown_everything_there_is(server, dbaudit):
+    report = audit(dbaudit, server, user=server.root[0], password=server.root[1])
+    unseen = {name for name, status in statuses(report).items() if status != "read"}
+    assert unseen == never_seen(server)
+
+
+def test_printed_account_is_shown_what_the_full_one_is(server, dbaudit, least):
+    full = audit(dbaudit, server, user=server.root[0], password=server.root[1])
+    mine = audit(dbaudit, server, **least)
+    assert statuses(mine) == statuses(full)
+    outcomes = lambda report: sorted((r["rule"], r["subject"], r["outcome"]) for r in report["results"])
+    assert outcomes(mine) == outcomes(full)
+
+
+def test_printed_account_can_do_nothing_but_look(server, least):
+    with server.connect("least", least["password"]).cursor() as cursor:
+        cursor.execute("SHOW GRANTS")
+        grants = " ".join(row[0] for row in cursor.fetchall())
+    words = set(re.findall(r"INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|SUPER|FILE|EXECUTE|SHUTDOWN|RELOAD|ALL PRIVILEGES|GRANT OPTION", grants))
+    assert not words, grants
+
+
+def test_no_password_hash_is_readable_with_the_printed_account(server, least):
+    with server.connect("least", least["password"]).cursor() as cursor, pytest.raises(pymysql.MySQLError):
+        cursor.execute("SELECT authentication_string FROM mysql.user")
+
+
+def test_grants_check_agrees_with_the_audit(server, dbaudit, least):
+    run = dbaudit("grants", "--check", server=server, **least)
+    told = dict(re.findall(r"^  (\w+) +(read|partial|unavailable)$", run.out, re.MULTILINE))
+    assert told == statuses(audit(dbaudit, server, **least))
+    curable = never_seen(server) - {"session_variables"}
+    assert run.code == (3 if curable else 0), run
+
+
+def test_what_only_a_setting_cures_names_the_setting(server, dbaudit, least):
+    seen = sources(audit(dbaudit, server, **least))
+    for name in never_seen(server) - {"session_variables"}:
+        assert "performance_schema=ON" in seen[name]["remedy"], seen[name]
+    if server.flavor == "mariadb":
+        assert seen["session_variables"]["remedy"] is None
+
+
+# --- nothing
+
+
+def test_nothing_seen_is_unknown_with_the_exact_grant(server, dbaudit, rules_folder):
+    server.account("aud")
+    server.connect()  # somebody else, whom it must notice without seeing
+    report = audit(dbaudit, server)
+    seen = sources(report)
+    wanted = grant_wanted(server)
+    assert {name: seen[name]["remedy"] for name in wanted} == wanted
+    assert all(seen[name]["status"] == "read" for name in READABLE_BY_ALL)
+    hidden = {name for name, entry in seen.items() if entry["status"] != "read"}
+    assert hidden == set(wanted) | never_seen(server)
+    assert all(seen[name]["reason"] for name in hidden)
+    assert unknowns_match_sources(report, rules_of(rules_folder))
+
+
+def test_nothing_seen_is_incomplete_unless_a_variable_is_a_finding(server, dbaudit):
+    server.account("aud")
+    server.connect()
+    assert dbaudit("audit", server=server).code in (1, 3)
+    assert dbaudit("audit", "--only", "TRX001", server=server).code == 3
+    assert dbaudit("audit", "--only", "TRX001", "--allow-unknown", server=server).code == 0
+    assert dbaudit("audit", "--only", "VAR001", "--fail-on", "warning", server=server).code == 1
+    assert dbaudit("audit", "--only", "VAR001", "TRX001", "--fail-on", "warning", server=server).code == 1
+
+
+def test_the_remedies_cure(server, dbaudit):
+    server.account("aud")
+    server.connect()
+    for grant in {entry["remedy"] for entry in sources(audit(dbaudit, server)).values()} - {None}:
+        if grant.startswith("GRANT "):
+            server.admin(grant)
+    report = audit(dbaudit, server)
+    unseen = {name for name, status in statuses(report).items() if status != "read"}
+    assert unseen == never_seen(server)
+    assert not [result for result in results(report, outcome="unknown") if "GRANT" in (result["remedy"] or "")]
+
+
+def test_grants_check_prints_every_missing_grant(server, dbaudit):
+    server.account("aud")
+    server.connect()
+    run = dbaudit("grants", "--check", server=server)
+    assert run.code == 3, run
+    words = re.sub(r"\s+", " ", run.out)
+    for grant in set(grant_wanted(server).values()):
+        assert grant in words
+
+
+def test_query_on_what_was_not_seen_says_so(server, dbaudit):
+    server.account("aud")
+    server.connect()
+    run = dbaudit("query", "SELECT count(*) AS n FROM transactions", "--format", "json", server=server)
+    assert run.code == 3 and "transactions is unavailable" in run.err
+
+
+# --- the silent kind
+
+
+def test_short_process_list_is_noticed(server, dbaudit):
+    server.account("aud")
+    others = [server.connect() for _ in range(3)]
+    entry = sources(audit(dbaudit, server))["sessions"]
+    assert entry["status"] == "partial" and entry["remedy"] == PROCESS
+    shown, there = map(int, re.search(r"shows (\d+) of (\d+) connections", entry["reason"]).groups())
+    assert shown == 1 and there >= 1 + len(others)
+
+
+def test_process_in_a_role_counts_only_when_active(server, dbaudit):
+    server.account("aud")
+    server.connect()
+    server.admin("CREATE ROLE looker")
+    try:
+        server.admin("GRANT PROCESS ON *.* TO looker")
+        server.admin("GRANT looker TO 'aud'@'%'")
+        inactive = statuses(audit(dbaudit, server))
+        assert (inactive["sessions"], inactive["transactions"]) == ("partial", "unavailable")
+        server.admin("SET DEFAULT ROLE looker " + ("TO" if server.flavor == "mysql" else "FOR") + " 'aud'@'%'")
+        active = statuses(audit(dbaudit, server))
+        assert (active["sessions"], active["transactions"]) == ("read", "read")
+    finally:
+        server.admin("DROP ROLE looker")
+
+
+def test_performance_schema_without_process_still_shows_every_session(server, dbaudit):
+    if not has_performance_schema(server):
+        return  # nothing to read them from
+    server.account("aud", "SELECT ON performance_schema.*")
+    other = server.connect()
+    run = dbaudit("query", "SELECT processlist_id AS id FROM sessions", "--format", "json", server=server)
+    assert run.code == 0, run
+    assert other.thread_id() in [row["id"] for row in run.json()]
+    seen = sources(audit(dbaudit, server))
+    assert seen["sessions"]["status"] == "read"
+    assert seen["transactions"]["status"] == "partial" and seen["transactions"]["remedy"] == PROCESS
+
+
+def test_the_auditors_own_privilege_errors_do_not_end_the_run(server, dbaudit):
+    """Each source fails on its own: one denied table takes no other with it."""
+    server.account("aud", "PROCESS ON *.*")
+    seen = statuses(audit(dbaudit, server))
+    assert (seen["sessions"], seen["transactions"], seen["accounts"]) == ("read", "read", "unavailable")

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Runs every test: format, both compilers with warnings as errors, clang-tidy, and the whole suite (real MySQL and
+# MariaDB servers) with and without sanitizers. Installs what it needs as root on Debian; elsewhere it says what is
+# missing. Safe to repeat. `--quick`: one build, and only the tests that need no server.
+#
+#   tests/run.sh [--quick]
+#   DBAUDIT_TEST_SERVERS=name=mysql://root:pw@127.0.0.1:3306,...   the suite on these servers (docker/compose.yaml)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=docker/install.sh
+source docker/install.sh
+
+quick=0
+case ${1:-} in
+  --quick) quick=1 ;;
+  '') ;;
+  *) echo "usage: tests/run.sh [--quick]" >&2; exit 2 ;;
+esac
+
+say() { printf '\n== %s\n' "$*"; }
+
+# Configures, builds and says how long it took; warnings are errors.
+build() {
+  say "build: $1"
+  cmake --preset "$1" ${2:+"$2"} >/dev/null
+  cmake --build --preset "$1" --parallel "$(nproc)" -- --quiet
+}
+
+install_packages docker/packages.txt tests/packages.txt
+
+say "format"
+git ls-files '*.h' '*.cpp' | xargs clang-format --dry-run --Werror
+git ls-files '*.sh' .ci/run | xargs shellcheck
+
+if [[ $quick == 1 ]]; then
+  build release
+  ctest --preset release --label-exclude server
+  exit 0
+fi
+
+build tidy -DDBAUDIT_TESTS=OFF
+build clang
+say "unit tests, clang"
+build/clang/tests/unit_tests --minimal
+build thread
+say "unit tests, ThreadSanitizer"
+build/thread/tests/unit_tests --minimal
+for kind in mariadb-10.11 mariadb-11.8 mysql-9.7; do docker/server.sh root "$kind"; done
+build release
+say "all tests, release"
+ctest --preset release
+build sanitize
+say "all tests, AddressSanitizer and UndefinedBehaviorSanitizer"
+ctest --preset sanitize

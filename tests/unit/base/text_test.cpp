@@ -1,0 +1,38 @@
+#include "base/text.h"
+
+#include <doctest/doctest.h>
+
+using namespace dbaudit;
+
+TEST_CASE("invalid bytes become the replacement character, valid text stays") {
+  CHECK(valid_utf8("주문 😀") == "주문 😀");
+  CHECK(valid_utf8("a\xff"
+                   "b\xe2\x82") ==
+        "a\xEF\xBF\xBD"
+        "b\xEF\xBF\xBD\xEF\xBF\xBD");
+}
+
+TEST_CASE("cutting never splits a code point") {
+  CHECK(bounded("abc", 3) == "abc");
+  CHECK(bounded("주문", 4) == "주…");
+}
+
+TEST_CASE("nothing that moves the cursor or reorders text reaches a terminal") {
+  CHECK(printable("a\nb\tc\x1b[2J\x07") == "a\\nb c\\x1b[2J\\x07");
+  CHECK(printable("\xc2\x9b"
+                  "31m") == "\\x9b31m");  // C1 CSI
+  CHECK(printable("user\xe2\x80\xae"
+                  "drowssap") == "user\\u202edrowssap");  // right-to-left override
+  CHECK(printable("\xff") == "\\xff");
+}
+
+TEST_CASE("width counts columns, not bytes") {
+  CHECK(display_width("abc") == 3);
+  CHECK(display_width("주문") == 4);
+}
+
+TEST_CASE("wrapping keeps words whole") {
+  CHECK(wrap("one two three", 7) == std::vector<std::string>{"one two", "three"});
+  CHECK(wrap("immeasurable x", 5) == std::vector<std::string>{"immeasurable", "x"});
+  CHECK(wrap("", 5) == std::vector<std::string>{""});
+}

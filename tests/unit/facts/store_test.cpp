@@ -1,0 +1,156 @@
+#include "facts/store.h"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "facts/known_names.h"
+#include "facts/schema.h"
+
+using namespace dbaudit;
+
+namespace {
+
+std::string refusal(const std::string& sql) {
+  Store store;
+  SqlCheck check;
+  Result<Query> query = store.untrusted_query(sql, 1'000'000, check);
+  if (!query) return query.error().message;
+  Result<bool> more = true;
+  while (more && *more) more = query->next();
+  return more ? "" : more.error().message;
+}
+
+struct TemporaryFile {
+  std::string path =
+      (std::filesystem::temp_directory_path() / ("dbaudit-test-" + std::to_string(getpid()) + ".db")).string();
+  ~TemporaryFile() { std::filesystem::remove(path); }
+};
+
+}  // namespace
+
+TEST_CASE("other people's SQL may read facts and nothing else") {
+  CHECK(refusal("SELECT count(*) FROM sessions") == "");
+  CHECK(refusal("WITH x AS (SELECT name FROM server) SELECT count(*) FROM x") == "");
+  for (const char* forbidden :
+       {"INSERT INTO server (name) VALUES ('x')", "DELETE FROM server", "UPDATE server SET name = 'x'",
+        "DROP TABLE server", "ATTACH 'x.db' AS x", "PRAGMA table_info(server)",
+        "SELECT * FROM pragma_table_info('server')", "SELECT sql FROM sqlite_schema",
+        "SELECT count(*) FROM sqlite_master", "SELECT load_extension('x')", "SELECT randomblob(5)",
+        "CREATE VIEW v AS SELECT 1", "BEGIN"}) {
+    CAPTURE(forbidden);
+    CHECK(refusal(forbidden) != "");
+  }
+  CHECK(refusal("SELECT 1; SELECT 2") == "one statement only; there is more after its end");
+  CHECK(refusal("") == "the statement is empty");
+}
+
+TEST_CASE("a statement that never ends is stopped") {
+  CHECK(refusal("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n")
+            .find("it loops") != std::string::npos);
+}
+
+TEST_CASE("a misspelt column or table is named with the nearest one, and its line") {
+  CHECK(refusal("SELECT v.lock_wait_timout FROM global_variables v") ==
+        "no such column: v.lock_wait_timout; did you mean 'lock_wait_timeout'?");
+  CHECK(refusal("SELECT 1 FROM sesions") == "no such table: sesions; did you mean 'sessions'?");
+  Store store;
+  SqlCheck check;
+  CHECK_FALSE(store.untrusted_query("SELECT name,\n  nme\nFROM server", 1000, check).ok());
+  CHECK(check.error_line == 1);
+}
+
+TEST_CASE("what a statement reads is recorded") {
+  Store store;
+  SqlCheck check;
+  REQUIRE(store
+              .untrusted_query(
+                  "SELECT s.user FROM sessions s JOIN global_variables v USING (server_id) WHERE v.wait_timeout > 5",
+                  1000, check)
+              .ok());
+  CHECK(check.reads.contains({"sessions", "user"}));
+  CHECK(check.reads.contains({"global_variables", "wait_timeout"}));
+  CHECK_FALSE(check.reads.contains({"global_variables", "interactive_timeout"}));
+}
+
+TEST_CASE("unlimited compares as one expects, unknown stays unknown") {
+  Store store;
+  Query query =
+      store.query("SELECT 9e999 > 31536000, NULL > 5, margin_of('10%, at least 5s', 100), margin_of('nonsense', 1)");
+  REQUIRE(query.next().value());
+  CHECK(query.integer(0) == 1);
+  CHECK(is_null(query.value(1)));
+  CHECK(query.real(2) == 10);
+  CHECK(is_null(query.value(3)));
+}
+
+TEST_CASE("a snapshot brings every fact back, under new server ids") {
+  const TemporaryFile file;
+  Store store;
+  store.insert("server", {"server_id", "name"}).row(1, "one");
+  store.insert("sessions", {"server_id", "processlist_id", "info"}).row(1, 7, std::string("caf\xc3\xa9 \0 end", 11));
+  store.insert("pool", {"name"}).row("declared, so not a fact");
+  REQUIRE(store.write_snapshot(file.path).ok());
+  CHECK((std::filesystem::status(file.path).permissions() & std::filesystem::perms::all) ==
+        (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
+
+  Store other;
+  other.insert("server", {"server_id", "name"}).row(1, "zero");
+  REQUIRE(other.add_snapshot(file.path).ok());
+  Query query = other.query("SELECT v.server_id, v.name, s.info FROM server v JOIN sessions s USING (server_id)");
+  REQUIRE(query.next().value());
+  CHECK(query.integer(0) == 2);
+  CHECK(query.text(1) == "one");
+  CHECK(query.text(2) == std::string("caf\xc3\xa9 \0 end", 11));
+  Query pools = other.query("SELECT count(*) FROM pool");
+  REQUIRE(pools.next().value());
+  CHECK(pools.integer(0) == 0);
+}
+
+TEST_CASE("a truncated snapshot is refused at every length") {
+  const TemporaryFile file;
+  Store store;
+  REQUIRE(store.write_snapshot(file.path).ok());
+  const auto whole = std::filesystem::file_size(file.path);
+  for (const std::uintmax_t size : {whole - 1, whole / 2, whole / 10, std::uintmax_t{100}, std::uintmax_t{0}}) {
+    CAPTURE(size);
+    std::filesystem::resize_file(file.path, size);
+    Store reader;
+    const Status added = reader.add_snapshot(file.path);
+    REQUIRE_FALSE(added.ok());
+    CHECK(added.error().kind == ErrorKind::bad_input);
+  }
+}
+
+TEST_CASE("values keep the server's type when nothing is lost") {
+  CHECK(std::get<std::int64_t>(value_from_server("28800")) == 28800);
+  CHECK(std::get<double>(value_from_server("10.500000")) == 10.5);
+  CHECK(std::get<double>(value_from_server("18446744073709551615")) == doctest::Approx(1.8446744e19));
+  CHECK(std::get<std::string>(value_from_server("007")) == "007");
+  CHECK(std::get<std::string>(value_from_server("10.11.19-MariaDB")) == "10.11.19-MariaDB");
+  CHECK(std::get<std::string>(value_from_server("")).empty());
+}
+
+TEST_CASE("every table and column is documented and every source exists") {
+  const std::set<std::string> sources(source_names().begin(), source_names().end());
+  for (const Table& table : schema()) {
+    CAPTURE(table.name);
+    CHECK_FALSE(table.doc.empty());
+    CHECK((table.source.empty() || sources.contains(table.source)));
+    std::set<std::string> names;
+    for (const Column& column : table.columns) CHECK(names.insert(column.name).second);
+  }
+}
+
+TEST_CASE("the known names are sorted, lower case and belong to somebody") {
+  for (const auto names : {known_variables(), known_status_counters()}) {
+    CHECK(names.size() > 500);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      CHECK((names[i].mysql || names[i].mariadb));
+      if (i > 0) CHECK(names[i - 1].name < names[i].name);
+    }
+  }
+}

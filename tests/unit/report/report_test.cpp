@@ -1,0 +1,111 @@
+#include "report/report.h"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "report/table.h"
+
+using namespace dbaudit;
+
+namespace {
+
+AuditResult example() {
+  AuditResult audit;
+  audit.taken_at = "2026-11-21T22:10:03.000Z";
+  AuditedServer server;
+  server.server_id = 1;
+  server.name = "shop-primary";
+  server.version = ServerVersion{Flavor::mariadb, {11, 8, 6}};
+  server.reachable = true;
+  server.door = "normal port";
+  server.sources = {{"sessions", "read", {}, {}, true, 12},
+                    {"metadata_locks", "unavailable", "instrument is off", "switch it on", true, {}}};
+  audit.servers.push_back(server);
+  server = {};
+  server.name = "shop-replica";
+  server.error = "cannot connect";
+  audit.servers.push_back(server);
+
+  RuleResult failure;
+  failure.rule = "TRX001";
+  failure.category = "transactions";
+  failure.severity = Severity::error;
+  failure.outcome = Outcome::fail;
+  failure.server = "shop-primary";
+  failure.subject = "connection 11 (app)\x1b[2J";
+  failure.message = "idle in a transaction for 10 min; last statement: SELECT '주문 \xff'\nFROM orders";
+  failure.remedy = "KILL 11";
+  failure.evidence = {{"idle_s", Value{612.4}},
+                      {"limit_s", Value{kUnlimited}},
+                      {"size_bytes", Value{std::int64_t{1048576}}},
+                      {"gone", Value{}}};
+  failure.hazard = "isolation";
+  failure.fingerprint = "0123456789abcdef";
+  audit.results.push_back(failure);
+
+  RuleResult unknown;
+  unknown.rule = "SES001";
+  unknown.category = "sessions";
+  unknown.outcome = Outcome::unknown;
+  unknown.server = unknown.subject = "shop-primary";
+  unknown.reason = "MariaDB shows nobody's session variables to others";
+  unknown.curable = false;
+  audit.results.push_back(unknown);
+
+  RuleResult pass;
+  pass.rule = "VAR001";
+  pass.category = "variables";
+  pass.server = pass.subject = "shop-primary";
+  audit.results.push_back(pass);
+  RuleResult other = pass;
+  other.outcome = Outcome::not_applicable;
+  other.reason = "no pool is declared for this server";
+  audit.results.push_back(other);
+  return audit;
+}
+
+// Compares with tests/golden/NAME; with DBAUDIT_UPDATE_GOLDEN set, writes it anew.
+void check_golden(const std::string& name, const std::string& text) {
+  const std::string path = std::string(DBAUDIT_GOLDEN) + "/" + name;
+  if (std::getenv("DBAUDIT_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
+  std::ostringstream golden;
+  golden << std::ifstream(path).rdbuf();
+  CHECK(text == golden.str());
+}
+
+}  // namespace
+
+TEST_CASE("text report") { check_golden("audit.txt", render_text(example(), {})); }
+TEST_CASE("text report, verbose and in colour") {
+  check_golden("audit-verbose.txt", render_text(example(), {true, true, 80}));
+}
+TEST_CASE("JSON report") { check_golden("audit.json", render_json(example())); }
+
+TEST_CASE("no line of a text report is wider than asked, whatever the server sends") {
+  std::istringstream lines(render_text(example(), {false, true, 80}));
+  for (std::string line; std::getline(lines, line);) {
+    CHECK(line.size() <= 100);
+    CHECK(line.find('\x1b') == std::string::npos);
+  }
+}
+
+TEST_CASE("JSON is valid whatever the bytes") {
+  const auto json = nlohmann::json::parse(render_json(example()));
+  CHECK(json["schema"] == "dbaudit/audit/1");
+  CHECK(json["results"][0]["evidence"]["limit_s"] == "unlimited");
+  CHECK(json["results"][0]["evidence"]["gone"].is_null());
+  CHECK(json["results"][1]["curable"] == false);
+  CHECK(json["summary"]["fail"]["error"] == 1);
+}
+
+TEST_CASE("rows of a query as table, CSV and JSON") {
+  const ResultTable table{{"a", "b"},
+                          {{Value{std::int64_t{1}}, Value{std::string("x,\"y\"\n")}}, {Value{}, Value{kUnlimited}}}};
+  CHECK(render_csv(table) == "a,b\r\n1,\"x,\"\"y\"\"\n\"\r\n,unlimited\r\n");
+  CHECK(render_table(table) == "a     b\n----  ---------\n1     x,\"y\"\\n\nNULL  unlimited\n");
+  CHECK(nlohmann::json::parse(render_rows_json(table))[1]["b"] == "unlimited");
+}

@@ -64,6 +64,11 @@ std::vector<AuditedServer> audited_servers(Store& store) {
     if (flavor && version) server.version = ServerVersion{*flavor, *version};
     server.reachable = rows.integer(4) == 1;
     server.error = optional_text(rows, 5);
+    // A snapshot is somebody's file. Without a version no rule can be judged, and that must not look like a pass.
+    if (server.reachable && !server.version) {
+      server.reachable = false;
+      server.error = "its version is not known";
+    }
     server.door = optional_text(rows, 6);
     sources.reset();
     sources.bind("server_id", server.server_id);

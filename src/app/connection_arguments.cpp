@@ -113,6 +113,7 @@ void ConnectionArguments::add_to(CLI::App& app, bool several) {
   app.add_option("-S,--socket", socket, "Unix socket")->group(group);
   app.add_option("--url", url, "mysql://USER@HOST:PORT or unix:///PATH")->group(group);
   app.add_flag("-p,--password", ask_password, "Ask for the password on the terminal; a value is never taken")
+      ->disable_flag_override()  // its error message would repeat the value
       ->group(group);
   app.add_option("--password-file", password_file, "File whose first line is the password")->group(group);
   app.add_flag("--password-stdin", password_stdin, "First line of standard input is the password")->group(group);

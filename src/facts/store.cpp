@@ -412,7 +412,7 @@ std::optional<std::string> scalar(sqlite3* db, const std::string& sql) {
 }
 
 // Why the attached file is not a snapshot this program can read; empty when it is.
-std::string snapshot_fault(sqlite3* db) {
+std::string snapshot_fault(sqlite3* db, std::int64_t file_size) {
   const std::optional<std::string> application = scalar(db, "PRAGMA snapshot.application_id");
   if (!application) return fmt::format("not a snapshot of dbaudit ({})", sqlite3_errmsg(db));
   if (*application != std::to_string(kApplicationId)) return "not a snapshot of dbaudit";
@@ -421,6 +421,10 @@ std::string snapshot_fault(sqlite3* db) {
     return fmt::format("it has schema version {}, this dbaudit reads version {}; use the dbaudit that wrote it",
                        version, kSchemaVersion);
   }
+  // SQLite itself does not mind an incomplete last page as long as nothing reads it.
+  const std::int64_t pages = std::stoll(scalar(db, "PRAGMA snapshot.page_count").value_or("0"));
+  const std::int64_t page_size = std::stoll(scalar(db, "PRAGMA snapshot.page_size").value_or("0"));
+  if (pages * page_size != file_size) return fmt::format("truncated: {} of {} bytes", file_size, pages * page_size);
   const std::optional<std::string> sound = scalar(db, "PRAGMA snapshot.quick_check(1)");
   if (sound != "ok") return fmt::format("damaged or truncated ({})", sound ? *sound : sqlite3_errmsg(db));
   // Exactly our tables and nothing else: no view, trigger or expression of somebody else's making.
@@ -463,7 +467,7 @@ Status Store::add_snapshot(const std::string& path) {
   sqlite3_finalize(attach);
   if (code != SQLITE_DONE) return refused(fmt::format("not a snapshot of dbaudit ({})", attach_error));
 
-  std::string fault = snapshot_fault(db_.get());
+  std::string fault = snapshot_fault(db_.get(), info.st_size);
   if (fault.empty()) {
     const std::int64_t offset = highest_server_id();
     begin();

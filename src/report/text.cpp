@@ -67,8 +67,14 @@ void write_failure(Text& text, const RuleResult& result, bool name_server) {
   text.out += fmt::format("{:<8} {}  {}\n", text.coloured(fmt::format("{:<8}", word), colour), result.rule,
                           bounded(printable(subject), 200));
   text.paragraph("  ", result.message);
+  if (!result.why.empty()) text.paragraph("  why:  ", result.why);
   std::vector<std::string> items;
-  for (const auto& [name, value] : result.evidence) items.push_back(evidence_item(name, value));
+  for (const auto& [name, value] : result.evidence) {
+    // Long texts that the message has quoted already are not said twice.
+    const auto* quoted = std::get_if<std::string>(&value);
+    if (quoted != nullptr && quoted->size() > 20 && result.message.find(*quoted) != std::string::npos) continue;
+    items.push_back(evidence_item(name, value));
+  }
   if (!items.empty()) text.paragraph("  seen: ", join(items, ", "));
   if (!result.remedy.empty()) text.paragraph("  do:   ", result.remedy);
   text.out += "\n";

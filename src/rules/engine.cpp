@@ -83,6 +83,14 @@ void check_statement(const Rule& rule, const Query& query, Problems& problems) {
   }
 }
 
+// Up to the first full stop that ends a sentence; line breaks of the rule file become spaces.
+std::string first_sentence(const std::string& text) {
+  std::string line = join(split(trimmed(text), '\n'), " ");
+  std::size_t end = line.find(". ");
+  while (end != std::string::npos && end > 0 && line[end - 1] == '.') end = line.find(". ", end + 1);  // an ellipsis
+  return end == std::string::npos ? line : line.substr(0, end + 1);
+}
+
 void bind_parameters(Query& query, const Rule& rule, std::int64_t server_id, const ParameterValues& overrides) {
   query.bind("server_id", server_id);
   for (const Parameter& parameter : rule.parameters) {
@@ -289,6 +297,7 @@ class Judge {
     if (const Value hazard = contains(columns, "hazard") ? lookup("hazard") : Value{}; !is_null(hazard))
       result.hazard = text_of(hazard);
     if (outcome == Outcome::fail) result.message = fill_template(rule_.message, lookup);
+    if (outcome == Outcome::fail) result.why = first_sentence(rule_.rationale);
     if (outcome == Outcome::fail) result.remedy = fill_template(rule_.remedy, lookup);
     if (outcome == Outcome::unknown) {
       const Value reason = contains(columns, "reason") ? lookup("reason") : Value{};

@@ -24,6 +24,7 @@ struct RuleResult {
   std::string server;
   std::string subject;
   std::string message;  // failures only
+  std::string why;      // failures only: the first sentence of the rule's rationale
   std::string remedy;   // of a failure; of an unknown: what would make it known
   std::vector<std::pair<std::string, Value>> evidence;
   std::optional<std::string> reason;  // why unknown or not applicable

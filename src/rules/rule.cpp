@@ -174,6 +174,7 @@ Rule parse_rule(const TomlValue& root, const std::filesystem::path& path, Proble
   for (const std::string& name : reader.texts("optional_variables")) rule.optional_variables.insert(to_lower(name));
   rule.sql = reader.required_text("sql");
   rule.sql_line = reader.line_of("sql");
+  if (rule.sql.find('\n') != std::string::npos) ++rule.sql_line;  // its text begins on the line below the quotes
   rule.message = reader.required_text("message");
   rule.remedy = reader.required_text("remedy");
   rule.rationale = reader.required_text("rationale");

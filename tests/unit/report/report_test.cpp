@@ -38,6 +38,7 @@ AuditResult example() {
   failure.server = "shop-primary";
   failure.subject = "connection 11 (app)\x1b[2J";
   failure.message = "idle in a transaction for 10 min; last statement: SELECT '주문 \xff'\nFROM orders";
+  failure.why = "A migration waits behind it.";
   failure.remedy = "KILL 11";
   failure.evidence = {{"idle_s", Value{612.4}},
                       {"limit_s", Value{kUnlimited}},

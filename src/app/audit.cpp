@@ -1,6 +1,10 @@
 // dbaudit audit: servers or snapshots, judged by all rules.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
 #include "app/collect_all.h"
 #include "app/command.h"
 #include "app/connection_arguments.h"
@@ -24,6 +28,42 @@ struct Arguments {
   std::string timeout = "60s";
   bool allow_unknown = false;
   bool verbose = false;
+  bool timings = false;
+};
+
+// --timings: how a run's time divides.
+class Stopwatch {
+ public:
+  void lap(const char* name) {
+    const auto now = std::chrono::steady_clock::now();
+    laps_.emplace_back(name, std::chrono::duration<double, std::milli>(now - last_).count());
+    last_ = now;
+  }
+  // CPU time before the first lap: loading the program and its libraries, reading the command line.
+  void report(Store& store, const std::map<std::string, double>& rules) const {
+    std::string line = fmt::format("timings: start {:.1f} ms CPU", start_ms_);
+    for (const auto& [name, ms] : laps_) line += fmt::format(", {} {:.1f} ms", name, ms);
+    write_stderr(line);
+    Query servers = store.query("SELECT name, connect_ms, query_ms, collect_ms FROM server ORDER BY server_id");
+    while (servers.next().value()) {
+      const double connect = servers.real(1).value_or(0);
+      const double query = servers.real(2).value_or(0);
+      write_stderr(fmt::format("timings: {}: connect {:.1f} ms, read {:.1f} ms, store {:.1f} ms", servers.text(0),
+                               connect, query, servers.real(3).value_or(0) - connect - query));
+    }
+    std::vector<std::pair<double, std::string>> slowest;
+    for (const auto& [rule, ms] : rules) slowest.emplace_back(ms, rule);
+    std::sort(slowest.rbegin(), slowest.rend());
+    line = "timings: slowest rules:";
+    for (std::size_t i = 0; i < std::min<std::size_t>(5, slowest.size()); ++i)
+      line += fmt::format(" {} {:.1f} ms", slowest[i].second, slowest[i].first);
+    write_stderr(line);
+  }
+
+ private:
+  double start_ms_ = 1000.0 * static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+  std::vector<std::pair<std::string, double>> laps_;
 };
 
 // Pools that talk to a server which is not part of this run are not judged, and that must not look like a pass.
@@ -37,6 +77,8 @@ void warn_of_unjudged_pools(Store& store) {
 }
 
 int run(const Arguments& arguments) {
+  Stopwatch stopwatch;
+  std::map<std::string, double> rule_timings;
   Problems problems;
   Store store;
   Inputs inputs = load_inputs(arguments.inputs, store, problems);
@@ -52,6 +94,7 @@ int run(const Arguments& arguments) {
     }
   }
   if (!problems.empty()) return report_problems(problems);
+  stopwatch.lap("load rules and pools");
 
   if (arguments.from.empty()) {
     const auto fresh = [&arguments] {
@@ -67,13 +110,17 @@ int run(const Arguments& arguments) {
     }
   }
   warn_of_unjudged_pools(store);
-  const AuditResult audit = judge_all(inputs.rules, store, inputs.judge);
+  stopwatch.lap("collect");
+  const AuditResult audit = judge_all(inputs.rules, store, inputs.judge, &rule_timings);
+  stopwatch.lap("judge");
   const Colour colour = arguments.colour == "always"  ? Colour::always
                         : arguments.colour == "never" ? Colour::never
                                                       : Colour::automatic;
   write_stdout(arguments.format == "json"
                    ? render_json(audit)
                    : render_text(audit, {use_colour(colour), arguments.verbose, terminal_width()}));
+  stopwatch.lap("print");
+  if (arguments.timings) stopwatch.report(store, rule_timings);
   return exit_code(audit, *parse_severity(arguments.fail_on), arguments.allow_unknown);
 }
 
@@ -95,6 +142,7 @@ void add_audit(CLI::App& app, Action& action) {
   command->add_option("--color", arguments->colour, "auto, always or never")
       ->check(CLI::IsMember({"auto", "always", "never"}));
   command->add_flag("-v,--verbose", arguments->verbose, "List passes and rules that do not apply as well");
+  command->add_flag("--timings", arguments->timings, "Say on stderr how the time of the run divides");
   command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
 }
 

@@ -63,7 +63,8 @@ void collect_some(const std::shared_ptr<Work>& work) {
 
 // The facts about a server that answered nothing in time.
 void insert_unanswered(Store& store, const CollectRequest& request, const Clock& clock) {
-  const std::string reason = "not done when the time for this run (--timeout) was over";
+  const std::string reason =
+      fmt::format("cannot read {}: not done when the time for this run (--timeout) was over", request.connection.name);
   store.insert("server", {"server_id", "name", "reachable", "error", "role", "taken_at"})
       .row(1, request.connection.name, false, reason, request.declared.role, format_utc(clock()));
   Insert sources = store.insert("fact_source", {"server_id", "source", "status", "reason", "remedy", "curable"});

@@ -126,6 +126,7 @@ std::vector<std::string> collect_server(Store& store, std::int64_t server_id, co
   ServerRow row;
   store.begin();
   Result<Connection> connection = Connection::open(request.connection, request.deadline);
+  const double connect_ms = milliseconds_since(begin);
   std::optional<Error> error;
   if (!connection) {
     error = connection.error();
@@ -166,13 +167,13 @@ std::vector<std::string> collect_server(Store& store, std::int64_t server_id, co
     }
   }
   const ServerDeclaration& declared = request.declared;
-  store.insert("server").row(server_id, request.connection.name,
-                             row.version ? std::optional(to_string(row.version->flavor)) : std::nullopt,
-                             row.version ? std::optional(to_string(row.version->version)) : std::nullopt,
-                             row.version_full, row.version_comment, row.hostname, row.port, declared.role,
-                             declared.replica_of, declared.group, declared.environment, declared.memory_bytes, !error,
-                             row.error, row.door, row.tls_cipher, row.account, row.connection_id, row.system_time_zone,
-                             uptime, format_utc(taken_at), row.clock_skew_s, milliseconds_since(begin));
+  store.insert("server").row(
+      server_id, request.connection.name, row.version ? std::optional(to_string(row.version->flavor)) : std::nullopt,
+      row.version ? std::optional(to_string(row.version->version)) : std::nullopt, row.version_full,
+      row.version_comment, row.hostname, row.port, declared.role, declared.replica_of, declared.group,
+      declared.environment, declared.memory_bytes, !error, row.error, row.door, row.tls_cipher, row.account,
+      row.connection_id, row.system_time_zone, uptime, format_utc(taken_at), row.clock_skew_s, connect_ms,
+      connection ? std::optional(connection->query_time().count() * 1000) : std::nullopt, milliseconds_since(begin));
   store.commit();
   return warnings;
 }

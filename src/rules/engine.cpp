@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/text.h"
 #include "facts/schema.h"
@@ -319,7 +320,8 @@ std::vector<RuleResult> judge(const Rule& rule, Store& store, const AuditedServe
   return Judge(rule, store, server).run(overrides);
 }
 
-AuditResult judge_all(const std::vector<Rule>& rules, Store& store, const JudgeRequest& request) {
+AuditResult judge_all(const std::vector<Rule>& rules, Store& store, const JudgeRequest& request,
+                      std::map<std::string, double>* timings) {
   AuditResult audit;
   audit.servers = audited_servers(store);
   Query taken_at = store.query("SELECT min(taken_at) FROM server");
@@ -330,7 +332,11 @@ AuditResult judge_all(const std::vector<Rule>& rules, Store& store, const JudgeR
       for (const auto& [name, value] : own->second) parameters[name] = value;
     }
     for (const Rule& rule : rules) {
+      const auto begin = std::chrono::steady_clock::now();
       std::vector<RuleResult> results = judge(rule, store, server, parameters);
+      if (timings != nullptr)
+        (*timings)[rule.id] +=
+            std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
       std::move(results.begin(), results.end(), std::back_inserter(audit.results));
     }
   }

@@ -32,7 +32,9 @@ struct JudgeRequest {
   ParameterValues parameters;                                // for all servers
   std::map<std::string, ParameterValues> server_parameters;  // by server name, over `parameters`
 };
-AuditResult judge_all(const std::vector<Rule>& rules, Store& store, const JudgeRequest& request);
+// `timings`, when given, gets the milliseconds that each rule took on all servers together.
+AuditResult judge_all(const std::vector<Rule>& rules, Store& store, const JudgeRequest& request,
+                      std::map<std::string, double>* timings = nullptr);
 
 // Runs the tests inside a rule's file. Returns what went wrong, one line each; empty when all passed.
 std::vector<std::string> run_rule_tests(const Rule& rule);

@@ -221,6 +221,7 @@ struct Connection::Impl {
   std::vector<std::string> warnings;
   Seconds read_timeout{0};
   bool lost = false;
+  Seconds query_time{0};
 };
 
 Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -229,6 +230,7 @@ Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;
 
 bool Connection::lost() const { return impl_->lost; }
+Seconds Connection::query_time() const { return impl_->query_time; }
 const std::string& Connection::door() const { return impl_->door; }
 const std::string& Connection::tls_cipher() const { return impl_->cipher; }
 const std::vector<std::string>& Connection::warnings() const { return impl_->warnings; }
@@ -239,6 +241,7 @@ Result<Rows> Connection::query(std::string_view sql) {
     auto rows = std::make_unique<Rows::Impl>();
     rows->statement.reset(impl_->connection->createStatement());
     rows->result.reset(rows->statement->executeQuery(sql::SQLString(sql.data(), sql.size())));
+    impl_->query_time += std::chrono::steady_clock::now() - started;
     return Rows(std::move(rows));
   } catch (const sql::SQLException& exception) {
     Error error = to_error(exception, "read from " + impl_->name, false);

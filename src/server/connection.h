@@ -65,6 +65,9 @@ class Connection {
   // Whether a query has found the connection broken or silent; nothing more can be read then.
   [[nodiscard]] bool lost() const;
 
+  // Time spent in query(): sending, the server's own time, and buffering the answers.
+  [[nodiscard]] Seconds query_time() const;
+
   [[nodiscard]] const std::string& door() const;        // "normal port", "socket", "spare port 33062"
   [[nodiscard]] const std::string& tls_cipher() const;  // empty: plaintext
   // What the user should know: plaintext over a network.

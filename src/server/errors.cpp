@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "base/text.h"
 
 namespace dbaudit {
@@ -84,12 +86,32 @@ Meaning meaning_of_query(int code) {
   }
 }
 
+// A refusal that comes before TLS is up (1040, 1129, 1130) reaches us as 2002 from libmariadb 3.3.20, 3.4 and later:
+// "Received error packet before completion of TLS handshake. The authenticity of the following error cannot be
+// verified: 1040 - Too many connections". Whoever could forge it could refuse the connection as well.
+void unwrap_early_refusal(int& code, std::string& sqlstate, std::string& text) {
+  constexpr std::string_view kMark = "cannot be verified: ";
+  const std::size_t mark = text.find(kMark);
+  if (mark == std::string::npos) return;
+  const std::string inner = text.substr(mark + kMark.size());
+  int inner_code = 0;
+  const auto [end, error] = std::from_chars(inner.data(), inner.data() + inner.size(), inner_code);
+  const std::string_view rest(end, static_cast<std::size_t>(inner.data() + inner.size() - end));
+  if (error != std::errc{} || inner_code < 1000 || rest.rfind(" - ", 0) != 0) return;
+  code = inner_code;
+  sqlstate = code == 1040 ? "08004" : "HY000";
+  text = rest.substr(3);
+}
+
 }  // namespace
 
-Error server_error(int code, const std::string& sqlstate, const std::string& message, const std::string& doing,
-                   bool connecting) {
+Error server_error(int library_code, const std::string& library_sqlstate, const std::string& message,
+                   const std::string& doing, bool connecting) {
+  int code = library_code;
+  std::string sqlstate = library_sqlstate;
+  std::string text = printable(valid_utf8(message));
+  if (connecting) unwrap_early_refusal(code, sqlstate, text);
   Meaning meaning = connecting ? meaning_while_connecting(code) : meaning_of_query(code);
-  const std::string text = printable(valid_utf8(message));
   // 1045 is also what the client library says when its own plugin file is missing.
   if (code == 1045 && text.find("could not be loaded") != std::string::npos) {
     meaning = {ErrorKind::refused_credentials, "The client library lacks the authentication plugin of this account"};

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kMessageBytes = 1500;
 constexpr std::size_t kEvidenceBytes = 160;
+constexpr int kShownOfARule = 10;  // findings of one rule and severity; the rest is counted
 
 class Text {
  public:
@@ -142,7 +143,20 @@ std::string render_text(const AuditResult& audit, const TextOptions& options) {
   }
   std::stable_sort(failures.begin(), failures.end(),
                    [](const RuleResult* a, const RuleResult* b) { return a->severity > b->severity; });
-  for (const RuleResult* failure : failures) write_failure(text, *failure, several);
+  std::map<std::pair<std::string, Severity>, int> shown;
+  std::map<std::pair<std::string, Severity>, int> folded;
+  for (const RuleResult* failure : failures) {
+    const auto key = std::pair{failure->rule, failure->severity};
+    if (options.verbose || shown[key]++ < kShownOfARule) {
+      write_failure(text, *failure, several);
+    } else {
+      ++folded[key];
+    }
+  }
+  for (const auto& [key, count] : folded) {
+    text.out += fmt::format("... and {} more of {}, {} (--verbose lists all)\n\n", format_count(count), key.first,
+                            to_string(key.second));
+  }
   write_unknown(text, audit, several);
 
   if (options.verbose) {

@@ -268,7 +268,10 @@ Result<Connection> Connection::open(const ConnectionOptions& options, Deadline d
   const Deadline patience = std::min(deadline, std::chrono::steady_clock::now() + kRefusedPatience);
   while (!connected && connected.error().code == 1040 && std::chrono::steady_clock::now() < patience) {
     std::this_thread::sleep_for(kRefusedPause);
-    connected = connect_once(options, options.port, deadline);
+    auto again = connect_once(options, options.port, deadline);
+    // "Too many connections" says more than "the time is over".
+    if (!again && again.error().kind == ErrorKind::timeout) break;
+    connected = std::move(again);
   }
   if (!connected && connected.error().code == 1040 && options.spare_port) {
     auto spare = connect_once(options, *options.spare_port, deadline);

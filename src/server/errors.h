@@ -8,7 +8,7 @@
 namespace dbaudit {
 
 // `doing` says what was tried on what ("connect to shop-primary", "read metadata_locks").
-Error server_error(int library_code, const std::string& library_sqlstate, const std::string& message, const std::string& doing,
-                   bool connecting);
+Error server_error(int library_code, const std::string& library_sqlstate, const std::string& message,
+                   const std::string& doing, bool connecting);
 
 }  // namespace dbaudit

@@ -94,6 +94,16 @@ TEST_CASE("no line of a text report is wider than asked, whatever the server sen
   }
 }
 
+TEST_CASE("a storm of findings is folded, and counted") {
+  AuditResult audit = example();
+  const RuleResult finding = audit.results.front();
+  audit.results.assign(2000, finding);
+  const std::string text = render_text(audit, {});
+  CHECK(text.size() < 6000);
+  CHECK(text.find("... and 1,990 more of TRX001, error (--verbose lists all)") != std::string::npos);
+  CHECK(text.find("2000 errors") != std::string::npos);
+}
+
 TEST_CASE("JSON is valid whatever the bytes") {
   const auto json = nlohmann::json::parse(render_json(example()));
   CHECK(json["schema"] == "dbaudit/audit/1");

@@ -1,0 +1,235 @@
+"""Servers that are absent, mute, dying or full: a clear word within the timeout, and everybody else still judged."""
+
+import contextlib
+import re
+import socket
+import subprocess
+import time
+
+import pymysql
+import pytest
+
+import faults
+from reports import results, sources, statuses
+from test_harmless import grants_of
+
+FAULTS = {
+    "refuses": (faults.Refuses, r"Is the server running"),
+    "silent": (faults.Silent, r"No answer in|did not answer in time"),
+    "hangs after its greeting": (faults.HangsAfterGreeting, r"No answer in|did not answer in time|--timeout"),
+    "hangs on a query": (faults.HangsOnQuery, r"No answer in|connection broke|--timeout"),
+    "dies in a result": (faults.DiesInResult, r"connection broke"),
+    "drips a greeting": (faults.Drips, r"--timeout|did not answer in time|No answer"),
+    "drips a result": (lambda: faults.Drips(in_result=True), r"--timeout|connection broke|No answer"),
+    "has no connection left": (faults.TooManyConnections, r"All connections are used up"),
+    "wants the password in the clear": (faults.RogueAuth, r"password in the clear"),
+}
+
+
+def timed(dbaudit, *args, **options):
+    begun = time.monotonic()
+    run = dbaudit(*args, **options)
+    return run, time.monotonic() - begun
+
+
+# --- one server
+
+
+COMMANDS = {"audit": ["audit"], "json": ["audit", "--format", "json"], "snapshot": ["snapshot", "-o", "s.db"], "query": ["query", "SELECT 1"], "grants": ["grants"]}
+CASES = [(name, "json") for name in FAULTS] + [(name, command) for name in ("refuses", "drips a result") for command in COMMANDS if command != "json"]
+
+
+@pytest.mark.parametrize("name, command", CASES)
+def test_fault_is_told_within_the_timeout(dbaudit, name, command):
+    fault, said = FAULTS[name]
+    command = COMMANDS[command]
+    with fault() as there:
+        run, seconds = timed(dbaudit, *command, "-h", "127.0.0.1", "-P", there.port, "-u", "aud", "--timeout", "1s")
+    assert run.code == 3, run
+    assert seconds < 3.5, (seconds, run)
+    text = re.sub(r"\s+", " ", run.out + run.err)
+    assert re.search(said, text), run
+    assert f"127.0.0.1:{there.port}" in text
+    if "json" in command:
+        server = run.json()["servers"][0]
+        assert server["reachable"] is False and server["error"]
+        assert {result["outcome"] for result in run.json()["results"]} == {"unknown"}
+
+
+def test_dead_name_is_told_within_the_timeout(dbaudit):
+    run, seconds = timed(dbaudit, "audit", "-h", "no-such-host.invalid", "-u", "aud", "--timeout", "1s")
+    assert run.code == 3 and "cannot look up host no-such-host.invalid" in re.sub(r"\s+", " ", run.out + run.err), run
+    assert seconds < 3.5
+
+
+def test_absent_socket_is_told(dbaudit, tmp_path):
+    run = dbaudit("audit", "-S", tmp_path / "gone.sock", "-u", "aud")
+    assert run.code == 3 and "gone.sock" in run.out
+
+
+def test_a_tcp_port_of_another_protocol_is_told(dbaudit):
+    class Web(faults.Fault):
+        def talk(self, connection):
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with Web() as there:
+        run, seconds = timed(dbaudit, "audit", "-h", "127.0.0.1", "-P", there.port, "-u", "aud", "--timeout", "1s")
+    assert run.code == 3 and seconds < 3.5
+
+
+def test_rogue_server_gets_no_password(dbaudit):
+    with faults.RogueAuth() as there:
+        for mode in ("PREFERRED", "DISABLED", "REQUIRED"):
+            run = dbaudit("audit", "-h", "127.0.0.1", "-P", there.port, "-u", "aud", "--ssl-mode", mode, password="s3cret")
+            assert run.code == 3
+        assert there.passwords == [] and there.connections >= 3
+
+
+def test_wrong_password_is_told_and_not_repeated(server, dbaudit):
+    server.account("aud")
+    run = dbaudit("audit", server=server, password="wr0ng-passw0rd")
+    assert run.code == 3 and "Check user, password" in re.sub(r"\s+", " ", run.out), run
+    assert "wr0ng" not in run.out + run.err
+
+
+# --- several servers
+
+
+def config_of(dbaudit, **urls):
+    servers = "".join(f'[[server]]\nname = "{name}"\nurl = "mysql://aud@{where}"\n' for name, where in urls.items())
+    (dbaudit.home / "dbaudit.toml").write_text(servers)
+
+
+def test_other_servers_of_the_run_are_judged(server, dbaudit):
+    server.account("aud", grants_of(server))
+    with contextlib.ExitStack() as stack:
+        there = {name.replace(" ", "_"): stack.enter_context(fault()) for name, (fault, _) in FAULTS.items()}
+        urls = {name: f"127.0.0.1:{fault.port}" for name, fault in there.items()}
+        config_of(dbaudit, **{"first": f"127.0.0.1:{server.port}"}, **urls, nameless="no-such-host.invalid", last=f"127.0.0.1:{server.port}")
+        run, seconds = timed(dbaudit, "audit", "--format", "json", "--timeout", "3s")
+    report = run.json()
+    assert seconds < 5.5
+    assert run.code == 3, run.err
+    reachable = {entry["name"]: entry["reachable"] for entry in report["servers"]}
+    assert {name for name, yes in reachable.items() if yes} == {"first", "last"}
+    assert len(reachable) == len(FAULTS) + 3
+    alone = dbaudit("audit", "--format", "json", "--server", "first").json()
+    outcomes = lambda report, name: [(r["rule"], r["subject"].replace(name, ""), r["outcome"]) for r in results(report, server=name)]
+    assert outcomes(report, "first") == outcomes(alone, "first")
+    for name in set(reachable) - {"first", "last"}:
+        assert {result["outcome"] for result in results(report, server=name)} == {"unknown"}
+
+
+def test_a_finding_elsewhere_wins_over_incompleteness(server, dbaudit):
+    server.account("aud", grants_of(server))
+    with faults.Refuses() as there:
+        config_of(dbaudit, real=f"127.0.0.1:{server.port}", gone=f"127.0.0.1:{there.port}")
+        assert dbaudit("audit", "--only", "VAR001").code == 3
+        run = dbaudit("audit", "--only", "VAR001", "--fail-on", "warning")
+        assert run.code == 1 and "NOT REACHED" in run.out
+
+
+def test_more_servers_than_threads(server, dbaudit):
+    server.account("aud", grants_of(server))
+    config_of(dbaudit, **{f"s{number:02}": f"127.0.0.1:{server.port}" for number in range(40)})
+    report = dbaudit("audit", "--format", "json").json()
+    assert [entry["name"] for entry in report["servers"]] == [f"s{number:02}" for number in range(40)]
+    assert all(entry["reachable"] for entry in report["servers"])
+
+
+# --- in the middle of a real server's answers
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["dies", "hangs"])
+@pytest.mark.parametrize("pattern", ["SHOW GLOBAL STATUS", "INNODB_TRX"])
+def test_what_came_before_the_break_is_judged(server, dbaudit, pattern, hangs):
+    server.account("aud", grants_of(server))
+    with faults.Proxy(server.port, pattern, after=100, hangs=hangs) as there:
+        run, seconds = timed(dbaudit, "audit", "--format", "json", "-h", "127.0.0.1", "-P", there.port, "-u", "aud", "--ssl-mode", "DISABLED", "--timeout", "2s")
+    assert seconds < 4.5
+    report = run.json()
+    assert run.code == 3, run
+    seen = statuses(report)
+    assert seen["global_variables"] == "read" and seen["transactions"] == "unavailable"
+    assert seen["accounts"] == "unavailable"
+    assert all(entry["reason"] for entry in sources(report).values() if entry["status"] != "read")
+    assert results(report, "VAR001", "fail") and results(report, "TRX001", "unknown") and not results(report, "TRX001", "pass")
+
+
+def test_a_cut_result_is_no_short_result(server, dbaudit):
+    """Rows that arrived before the connection broke are not taken for all rows."""
+    server.account("aud", grants_of(server))
+    with faults.Proxy(server.port, "SHOW GLOBAL VARIABLES", after=8000) as there:
+        run = dbaudit("audit", "--format", "json", "-h", "127.0.0.1", "-P", there.port, "-u", "aud", "--ssl-mode", "DISABLED")
+    assert statuses(run.json())["global_variables"] == "unavailable"
+    assert not results(run.json(), outcome="pass")
+
+
+def test_killed_while_reading(server, dbaudit):
+    server.account("aud", grants_of(server))
+    argv = dbaudit.argv("audit", "--format", "json", "--interval", "1500ms", server=server)
+    with subprocess.Popen(argv, env=dbaudit.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        server.wait_for("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'aud' AND COMMAND = 'Sleep'", "it is between two samples")
+        server.admin("KILL %s", server.admin("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'aud'")[0])
+        out, err = running.communicate(timeout=20)
+    assert running.returncode == 3, out + err
+    assert '"status": "unavailable"' in out
+
+
+# --- max_connections used up
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@pytest.fixture
+def full_server(start_server, request):
+    """A server on which nobody gets a connection, and its spare port."""
+
+    def start(kind):
+        spare = free_port()
+        extra = ["--admin-address=127.0.0.1", f"--admin-port={spare}"] if kind.startswith("mysql") else [f"--extra-port={spare}", "--extra-max-connections=2"]
+        server = start_server(kind, "--max-connections=12", *extra)
+        server.account("app")
+        server.account("aud", grants_of(server))
+        with pytest.raises(pymysql.MySQLError, match="1040|Too many connections"):
+            while True:
+                server.connect("app", "pw")
+        return server, spare
+
+    return start
+
+
+KINDS = ["mysql-9.7", "mariadb-10.11", "mariadb-11.8"]
+SLOT = {"mysql": "SERVICE_CONNECTION_ADMIN ON *.*", "mariadb": "CONNECTION ADMIN ON *.*"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_doors_of_a_full_server(kind, full_server, dbaudit):
+    server, spare = full_server(kind)
+
+    run, seconds = timed(dbaudit, "audit", "--format", "json", server=server)
+    entry = run.json()["servers"][0]
+    assert run.code == 3 and entry["reachable"] is False and "connections" in entry["error"]
+    assert "--spare-port" in entry["error"] and "CONNECTION_ADMIN" in entry["error"]
+    assert seconds < 5
+
+    if server.flavor == "mariadb":  # its extra port is anybody's
+        report = dbaudit("audit", "--format", "json", "--spare-port", spare, server=server).json()
+        assert report["servers"][0]["door"] == f"spare port {spare}"
+    else:
+        run = dbaudit("audit", "--format", "json", "--spare-port", spare, server=server)
+        assert run.code == 3 and f"spare port {spare} did not help" in run.json()["servers"][0]["error"]
+
+    server.admin(f"GRANT {SLOT[server.flavor]} TO 'aud'@'%'")
+    run = dbaudit("audit", "--format", "json", "--spare-port", spare, server=server)
+    assert run.json()["servers"][0]["door"] == "reserved slot", run
+    text = dbaudit("audit", server=server).out
+    assert "(through the reserved slot)" in text
+
+    with contextlib.suppress(pymysql.MySQLError):
+        server.connect("aud", "pw")  # somebody else sits in it
+    report = dbaudit("audit", "--format", "json", "--spare-port", spare, server=server).json()
+    assert report["servers"][0]["door"] == f"spare port {spare}", report["servers"]

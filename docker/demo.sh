@@ -9,8 +9,8 @@ source docker/install.sh
 install_packages docker/packages.txt docker/demo-packages.txt
 
 printf 'Building dbaudit ...\n' >&2
-cmake --preset release -DDBAUDIT_TESTS=OFF -DDBAUDIT_BENCH=OFF -B build/demo >/dev/null
-cmake --build build/demo --parallel "$(nproc)" -- --quiet
+cmake --preset release -DDBAUDIT_TESTS=OFF -DDBAUDIT_BENCH=OFF >/dev/null
+cmake --build build/release --parallel "$(nproc)" -- --quiet
 
 servers=$(mktemp -d /tmp/dbaudit-demo.XXXXXX)
 chmod 755 "$servers"  # started as root, the server runs as another user
@@ -34,7 +34,7 @@ until_true() { # SQL that returns 1 once the state is there
 }
 
 # dbaudit's own account, with the privileges that it prints itself.
-build/demo/dbaudit grants --flavor mariadb --account "'audit'@'127.0.0.1'" | sed 's/choose-a-password/demo/' | sql
+build/release/dbaudit grants --flavor mariadb --account "'audit'@'127.0.0.1'" | sed 's/choose-a-password/demo/' | sql
 sql -e "CREATE DATABASE shop; CREATE TABLE shop.orders (id INT PRIMARY KEY, note VARCHAR(50)); INSERT INTO shop.orders VALUES (1, 'x')"
 
 # A. Somebody reads one row in a SQL shell, with a transaction open, and goes to lunch.
@@ -54,7 +54,7 @@ until_true "SELECT MAX(TIME_MS) > 1500 FROM information_schema.PROCESSLIST WHERE
 # B. "Let us end idle sessions early": well meant, and nobody asked the pools.
 sql -e "SET GLOBAL wait_timeout = 180"
 
-command=(build/demo/dbaudit audit -h 127.0.0.1 -P "$PORT" -u audit --ssl-mode DISABLED --config docker/demo.toml)
+command=(build/release/dbaudit audit -h 127.0.0.1 -P "$PORT" -u audit --ssl-mode DISABLED --config docker/demo.toml)
 printf '\n$ dbaudit %s\n\n' "${command[*]:1}"
 status=0
 DBAUDIT_PASSWORD=demo DBAUDIT_RULES=rules "${command[@]}" || status=$?

@@ -22,7 +22,7 @@ say() { printf '\n== %s\n' "$*"; }
 # Configures, builds and says how long it took; warnings are errors.
 build() {
   say "build: $1"
-  cmake --preset "$1" ${2:+"$2"} >/dev/null
+  cmake --preset "$1" "${@:2}" >/dev/null
   cmake --build --preset "$1" --parallel "$(nproc)" -- --quiet
 }
 
@@ -30,10 +30,10 @@ install_packages docker/packages.txt tests/packages.txt
 
 say "format"
 git ls-files '*.h' '*.cpp' | xargs clang-format --dry-run --Werror
-git ls-files '*.sh' .ci/run | xargs shellcheck
+git ls-files '*.sh' .ci/run | xargs shellcheck -x
 
 if [[ $quick == 1 ]]; then
-  build release
+  build release -DDBAUDIT_TESTS=ON
   ctest --preset release --label-exclude server
   exit 0
 fi
@@ -43,10 +43,12 @@ build clang
 say "unit tests, clang"
 build/clang/tests/unit_tests --minimal
 build thread
-say "unit tests, ThreadSanitizer"
-build/thread/tests/unit_tests --minimal
+say "tests with several servers at once, ThreadSanitizer"
+ctest --preset thread --tests-regex '^(unit|integration-none)$'
 for kind in mariadb-10.11 mariadb-11.8 mysql-9.7; do docker/server.sh root "$kind"; done
-build release
+say "the README's first command"
+docker/demo.sh
+build release -DDBAUDIT_TESTS=ON -DDBAUDIT_BENCH=ON
 say "all tests, release"
 ctest --preset release
 build sanitize

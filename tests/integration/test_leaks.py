@@ -1,0 +1,18 @@
+"""A hundred audits in one process end with the memory of ten; a sanitizer build reports what is lost at the end."""
+
+import os
+import subprocess
+
+
+
+def test_a_hundred_audits_in_one_process_leak_nothing(server, dbaudit):
+    repeat = os.environ.get("DBAUDIT_REPEAT")
+    assert repeat, "ctest names the program; by hand: DBAUDIT_REPEAT=build/release/tests/repeat"
+    server.account("aud", ["PROCESS ON *.*", "SELECT ON performance_schema.*"])
+    command = [repeat, "100", "audit", "-h", "127.0.0.1", "-P", str(server.port), "-u", "aud", "--ssl-mode", "DISABLED"]
+    run = subprocess.run(command, env=dbaudit.environment(), cwd=dbaudit.home, capture_output=True, text=True, timeout=300, check=False)
+    assert run.returncode == 0, run.stderr
+    early, late = map(int, run.stderr.splitlines()[-1].split())
+    sanitized = "ASAN_OPTIONS" in os.environ or late > 150_000
+    if not sanitized:  # AddressSanitizer keeps freed memory for a while; it reports leaks itself
+        assert late < early * 1.1 + 2048, f"{early} KiB after 10 runs, {late} KiB after 100"

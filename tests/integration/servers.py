@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import threading
+import time
 import urllib.parse
 
 import pymysql
@@ -124,8 +125,11 @@ class Server:
 
     def wait_for(self, predicate, what, deadline=20.0):
         """predicate: a callable, or SQL whose first column must become true."""
-        # InnoDB renews INNODB_TRX and the like only when nobody has read them for 100 ms.
-        interval = 0.12 if "INNODB_" in str(predicate).upper() else 0.02
+        interval = 0.02
+        if "INNODB_" in str(predicate).upper():
+            # InnoDB renews INNODB_TRX and the like only when nobody has read them for 100 ms.
+            interval = 0.12
+            time.sleep(interval)
         if isinstance(predicate, str):
             sql = predicate
             predicate = lambda: (rows := self.admin(sql)) and rows[0][0]
@@ -182,7 +186,7 @@ class Server:
                 connection._force_close()
         self.wait_for(self._end_prepared, "prepared transactions are rolled back")
         for schema in self._existing_schemas() - self._schemas_before - SYSTEM_SCHEMAS:
-            self.admin(f"DROP DATABASE `{schema}`")
+            self.admin(f"DROP DATABASE IF EXISTS `{schema}`")
         for name in self._accounts:
             self.admin(f"DROP USER IF EXISTS '{name}'@'%'")
         for name, value in self._globals.items():

@@ -1,0 +1,135 @@
+#include <fmt/format.h>
+
+#include "facts/sqlite_check.h"
+#include "facts/store.h"
+
+namespace dbaudit {
+namespace {
+
+constexpr int kProgressInterval = 1000;  // virtual machine steps between two looks at the work limit
+
+// One connection runs one statement at a time, so the limit is set around each step.
+int progress(void* work_left) {
+  auto& left = *static_cast<std::int64_t*>(work_left);
+  left -= kProgressInterval;
+  return left < 0 ? 1 : 0;
+}
+
+}  // namespace
+
+void FinalizeStatement::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+
+std::vector<std::string> Query::parameters() const {
+  std::vector<std::string> names;
+  const int count = sqlite3_bind_parameter_count(statement_.get());
+  for (int i = 1; i <= count; ++i) {
+    const char* name = sqlite3_bind_parameter_name(statement_.get(), i);
+    names.emplace_back(name == nullptr ? "?" : name + 1);
+  }
+  return names;
+}
+
+namespace {
+
+void bind_value(sqlite3_stmt* statement, int index, const Value& value) {
+  int code = SQLITE_OK;
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) {
+    code = sqlite3_bind_int64(statement, index, *integer);
+  } else if (const auto* real = std::get_if<double>(&value)) {
+    code = sqlite3_bind_double(statement, index, *real);
+  } else if (const auto* text = std::get_if<std::string>(&value)) {
+    code = sqlite3_bind_text64(statement, index, text->data(), text->size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+  } else {
+    code = sqlite3_bind_null(statement, index);
+  }
+  check_store(sqlite3_db_handle(statement), code, "bind");
+}
+
+}  // namespace
+
+void Query::bind(std::string_view parameter, const Value& value) {
+  const int index = sqlite3_bind_parameter_index(statement_.get(), fmt::format(":{}", parameter).c_str());
+  if (index != 0) bind_value(statement_.get(), index, value);
+}
+
+void Query::reset() {
+  sqlite3_reset(statement_.get());
+  work_left_ = work_limit_;
+}
+
+Result<bool> Query::next() {
+  if (work_limit_ > 0) sqlite3_progress_handler(db_, kProgressInterval, progress, &work_left_);
+  const int code = sqlite3_step(statement_.get());
+  if (work_limit_ > 0) sqlite3_progress_handler(db_, 0, nullptr, nullptr);
+  if (code == SQLITE_ROW) return true;
+  if (code == SQLITE_DONE) return false;
+  if (code == SQLITE_INTERRUPT) {
+    return Error{ErrorKind::bad_input,
+                 fmt::format("stopped after {} steps of work: it loops, or joins too much", work_limit_)};
+  }
+  return Error{ErrorKind::bad_input, sqlite3_errmsg(db_)};
+}
+
+Value Query::value(std::size_t column) const {
+  const int index = static_cast<int>(column);
+  switch (sqlite3_column_type(statement_.get(), index)) {
+    case SQLITE_INTEGER: return static_cast<std::int64_t>(sqlite3_column_int64(statement_.get(), index));
+    case SQLITE_FLOAT: return sqlite3_column_double(statement_.get(), index);
+    case SQLITE_NULL: return std::monostate{};
+    default: return text(column);
+  }
+}
+
+std::string Query::text(std::size_t column) const {
+  const int index = static_cast<int>(column);
+  const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_.get(), index));
+  const int size = sqlite3_column_bytes(statement_.get(), index);
+  return bytes == nullptr ? std::string() : std::string(bytes, static_cast<std::size_t>(size));
+}
+
+std::optional<std::int64_t> Query::integer(std::size_t column) const {
+  const int index = static_cast<int>(column);
+  if (sqlite3_column_type(statement_.get(), index) == SQLITE_NULL) return std::nullopt;
+  return sqlite3_column_int64(statement_.get(), index);
+}
+
+std::optional<double> Query::real(std::size_t column) const {
+  const int index = static_cast<int>(column);
+  if (sqlite3_column_type(statement_.get(), index) == SQLITE_NULL) return std::nullopt;
+  return sqlite3_column_double(statement_.get(), index);
+}
+
+// --- Insert
+
+void Insert::bind(int index, std::nullptr_t) { check_store(db_, sqlite3_bind_null(statement_.get(), index), "bind"); }
+
+void Insert::bind(int index, std::int64_t value) {
+  check_store(db_, sqlite3_bind_int64(statement_.get(), index, value), "bind");
+}
+
+void Insert::bind(int index, double value) {
+  check_store(db_, sqlite3_bind_double(statement_.get(), index, value), "bind");
+}
+
+void Insert::bind(int index, std::string_view value) {
+  // The row is stepped before the argument goes away, so SQLite need not copy it.
+  check_store(db_,
+              sqlite3_bind_text64(statement_.get(), index, value.data() == nullptr ? "" : value.data(), value.size(),
+                                  SQLITE_STATIC, SQLITE_UTF8),
+              "bind");
+}
+
+void Insert::bind(int index, const Value& value) { bind_value(statement_.get(), index, value); }
+
+void Insert::row(const std::vector<Value>& cells) {
+  int index = 0;
+  for (const Value& cell : cells) bind_value(statement_.get(), ++index, cell);
+  finish_row(index);
+}
+
+void Insert::finish_row(int cells) {
+  if (cells != width_) throw std::runtime_error(fmt::format("fact store: {} cells for {} columns", cells, width_));
+  if (sqlite3_step(statement_.get()) != SQLITE_DONE) fail_store(db_, "insert");
+  sqlite3_reset(statement_.get());
+}
+}  // namespace dbaudit

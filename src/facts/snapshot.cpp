@@ -1,0 +1,169 @@
+// Facts from elsewhere: another store of this run, and snapshot files.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "base/text.h"
+#include "facts/schema.h"
+#include "facts/sqlite_check.h"
+#include "facts/store.h"
+
+namespace dbaudit {
+namespace {
+
+// Facts belong to a server; what is declared does not.
+bool holds_facts(const Table& table) { return table.columns.front().name == "server_id"; }
+
+}  // namespace
+
+std::int64_t Store::highest_server_id() {
+  Query ids = query("SELECT ifnull(max(server_id), 0) FROM server");
+  return ids.next().value() ? ids.integer(0).value_or(0) : 0;
+}
+
+void Store::copy_table(Store& from, const std::string& table, std::int64_t server_id_offset) {
+  Query rows = from.query(fmt::format("SELECT * FROM \"{}\"", table));
+  Insert target = insert(table);
+  std::vector<Value> cells;
+  while (rows.next().value()) {
+    cells.clear();
+    for (std::size_t i = 0; i < rows.columns().size(); ++i) cells.push_back(rows.value(i));
+    if (auto* id = std::get_if<std::int64_t>(&cells.front())) *id += server_id_offset;
+    target.row(cells);
+  }
+}
+
+void Store::add_facts(Store& other) {
+  const std::int64_t offset = highest_server_id();
+  begin();
+  for (const Table& table : schema()) {
+    if (holds_facts(table)) copy_table(other, table.name, offset);
+  }
+  commit();
+}
+
+Status Store::write_snapshot(const std::string& path) {
+  const std::string partial = path + ".partial";
+  const auto failed = [&](const std::string& why) {
+    unlink(partial.c_str());
+    return Error{ErrorKind::io, fmt::format("cannot write snapshot {}: {}", path, why)};
+  };
+  // Created first and empty, so that nobody else ever may read it.
+  unlink(partial.c_str());
+  const int file = open(partial.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+  if (file < 0) return failed(std::strerror(errno));
+  close(file);
+  sqlite3* target = nullptr;
+  int code = sqlite3_open_v2(partial.c_str(), &target, SQLITE_OPEN_READWRITE, nullptr);
+  const std::unique_ptr<sqlite3, Close> owner(target);
+  if (code == SQLITE_OK) {
+    // Incomplete files never get the final name, so neither a journal nor waiting for the disk is needed here.
+    sqlite3_exec(target, "PRAGMA synchronous=OFF; PRAGMA journal_mode=OFF", nullptr, nullptr, nullptr);
+    sqlite3_backup* backup = sqlite3_backup_init(target, "main", db_.get(), "main");
+    code = backup == nullptr ? sqlite3_errcode(target) : sqlite3_backup_step(backup, -1);
+    sqlite3_backup_finish(backup);
+    if (code == SQLITE_DONE) code = SQLITE_OK;
+  }
+  if (code != SQLITE_OK) return failed(sqlite3_errstr(code));
+  if (rename(partial.c_str(), path.c_str()) != 0) return failed(std::strerror(errno));
+  return success();
+}
+
+namespace {
+
+// Reads one integer pragma or one text cell; nothing when SQLite could not.
+std::optional<std::string> scalar(sqlite3* db, const std::string& sql) {
+  sqlite3_stmt* statement = nullptr;
+  std::optional<std::string> result;
+  if (sqlite3_prepare_v2(db, sql.c_str(), -1, &statement, nullptr) == SQLITE_OK &&
+      sqlite3_step(statement) == SQLITE_ROW) {
+    const auto* text = static_cast<const char*>(sqlite3_column_blob(statement, 0));
+    result = text == nullptr ? "" : std::string(text, static_cast<std::size_t>(sqlite3_column_bytes(statement, 0)));
+  }
+  sqlite3_finalize(statement);
+  return result;
+}
+
+// Why the attached file is not a snapshot this program can read; empty when it is.
+std::string snapshot_fault(sqlite3* db, std::int64_t file_size) {
+  const std::optional<std::string> application = scalar(db, "PRAGMA snapshot.application_id");
+  if (!application) return fmt::format("not a snapshot of dbaudit ({})", sqlite3_errmsg(db));
+  if (*application != std::to_string(kApplicationId)) return "not a snapshot of dbaudit";
+  const std::string version = scalar(db, "PRAGMA snapshot.user_version").value_or("");
+  if (version != std::to_string(kSchemaVersion)) {
+    return fmt::format("it has schema version {}, this dbaudit reads version {}; use the dbaudit that wrote it",
+                       version, kSchemaVersion);
+  }
+  // SQLite itself does not mind an incomplete last page as long as nothing reads it.
+  const std::int64_t pages = std::stoll(scalar(db, "PRAGMA snapshot.page_count").value_or("0"));
+  const std::int64_t page_size = std::stoll(scalar(db, "PRAGMA snapshot.page_size").value_or("0"));
+  if (pages * page_size != file_size) return fmt::format("truncated: {} of {} bytes", file_size, pages * page_size);
+  const std::optional<std::string> sound = scalar(db, "PRAGMA snapshot.quick_check(1)");
+  if (sound != "ok") return fmt::format("damaged or truncated ({})", sound ? *sound : sqlite3_errmsg(db));
+  // Exactly our tables and nothing else: no view, trigger or expression of somebody else's making.
+  sqlite3_stmt* statement = nullptr;
+  std::set<std::string> expected(schema_sql().begin(), schema_sql().end());
+  std::string fault;
+  if (sqlite3_prepare_v2(db, "SELECT sql FROM snapshot.sqlite_schema", -1, &statement, nullptr) != SQLITE_OK) {
+    fault = sqlite3_errmsg(db);
+  }
+  while (fault.empty() && sqlite3_step(statement) == SQLITE_ROW) {
+    const auto* sql = static_cast<const char*>(sqlite3_column_blob(statement, 0));
+    const std::string text(sql == nullptr ? "" : sql, static_cast<std::size_t>(sqlite3_column_bytes(statement, 0)));
+    if (expected.erase(text) == 0) fault = "its tables are not those of dbaudit's schema";
+  }
+  sqlite3_finalize(statement);
+  if (fault.empty() && !expected.empty()) fault = "tables of dbaudit's schema are missing";
+  return fault;
+}
+
+}  // namespace
+
+Status Store::add_snapshot(const std::string& path) {
+  const auto refused = [&](const std::string& why) {
+    return Error{ErrorKind::bad_input, fmt::format("snapshot {}: {}", path, why),
+                 "Make it again with: dbaudit snapshot -o FILE"};
+  };
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) return refused(std::strerror(errno));
+  if (!S_ISREG(info.st_mode)) return refused("not a file");
+  std::string uri = "file:";
+  for (const char c : path)
+    uri += is_letter(c) || is_digit(c) || c == '/' || c == '.' ? std::string(1, c)
+                                                               : fmt::format("%{:02x}", static_cast<unsigned char>(c));
+  sqlite3_stmt* attach = nullptr;
+  check_store(db_.get(), sqlite3_prepare_v2(db_.get(), "ATTACH ? AS snapshot", -1, &attach, nullptr), "attach");
+  uri += "?mode=ro&immutable=1";
+  sqlite3_bind_text(attach, 1, uri.c_str(), -1, SQLITE_TRANSIENT);
+  const int code = sqlite3_step(attach);
+  const std::string attach_error = sqlite3_errmsg(db_.get());
+  sqlite3_finalize(attach);
+  if (code != SQLITE_DONE) return refused(fmt::format("not a snapshot of dbaudit ({})", attach_error));
+
+  std::string fault = snapshot_fault(db_.get(), info.st_size);
+  if (fault.empty()) {
+    const std::int64_t offset = highest_server_id();
+    begin();
+    for (const Table& table : schema()) {
+      if (!holds_facts(table)) continue;  // declared tables come from this run's own files
+      std::string columns = fmt::format("server_id + {}", offset);
+      for (std::size_t i = 1; i < table.columns.size(); ++i) columns += fmt::format(", \"{}\"", table.columns[i].name);
+      const std::string sql =
+          fmt::format("INSERT INTO main.\"{0}\" SELECT {1} FROM snapshot.\"{0}\"", table.name, columns);
+      if (sqlite3_exec(db_.get(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
+        fault = fmt::format("damaged ({})", sqlite3_errmsg(db_.get()));
+        break;
+      }
+    }
+    commit();
+  }
+  execute("DETACH snapshot");
+  if (!fault.empty()) return refused(fault);
+  return success();
+}
+
+}  // namespace dbaudit

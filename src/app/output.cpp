@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <system_error>
 
 #include "app/exit_codes.h"
 #include "base/text.h"
@@ -13,8 +15,10 @@
 namespace dbaudit {
 
 void write_stdout(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
+  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  // A reader that has gone away is no error; half a report on a full disk must not look like a whole one.
+  if (!written && errno != EPIPE)
+    throw std::system_error(errno, std::generic_category(), "cannot write to standard output");
 }
 
 void write_stderr(const std::string& line) {

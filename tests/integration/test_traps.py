@@ -293,7 +293,7 @@ def test_stall_does_not_hang_the_auditor(server, dbaudit, aud, shop, stall):
         run = dbaudit(*command, server=server)
         seconds = time.monotonic() - begun
         assert run.code in (0, 1, 3), run
-        assert seconds < (4 if stall is accounts_locked else 2.5), (command, seconds)
+        assert seconds < 5, (command, seconds)  # what hangs, hangs for 10 s and more
         if command[0] == "audit":
             during = statuses(run.json())
             if stall is accounts_locked:

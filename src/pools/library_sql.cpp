@@ -26,7 +26,7 @@ std::string name_of(const SqlToken& token) {
   return token.text.size() < 2 ? std::string() : token.text.substr(1, token.text.size() - 2);
 }
 
-std::string quoted(std::string_view name) {
+std::string quoted_name(std::string_view name) {
   std::string out = "\"";
   for (const char c : name) {
     if (c == '"') out += '"';
@@ -45,7 +45,7 @@ std::string statement_for(const std::vector<Part>& parts, const std::vector<std:
     sql += fmt::format("{} ({}\n)", &part == parts.data() ? "" : ",", part.sql);
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    sql += fmt::format("{} :p{} AS {}", i == 0 ? " FROM (SELECT" : ",", inputs[i], quoted(names[inputs[i]]));
+    sql += fmt::format("{} :p{} AS {}", i == 0 ? " FROM (SELECT" : ",", inputs[i], quoted_name(names[inputs[i]]));
   }
   return inputs.empty() ? sql : sql + ")";
 }

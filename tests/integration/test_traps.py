@@ -30,10 +30,12 @@ def ask(server, dbaudit, aud):
 
 
 def transaction(server, *statements, **options):
-    """A session that has executed them with autocommit off."""
+    """A session that has executed them with autocommit off, and that InnoDB shows: what somebody reads within 100 ms
+    of another reader is that one's copy."""
     session = server.connect(autocommit=False, **options)
     for sql in statements:
         session.cursor().execute(sql)
+    server.wait_for(f"SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = {session.thread_id()}", "its transaction shows")
     return session
 
 
@@ -245,6 +247,7 @@ def test_prepared_xa_is_seen_when_its_session_is_gone(server, ask, shop):
         session.cursor().execute(sql)
     session.close()
     server.wait_for(f"SELECT COUNT(*) = 0 FROM information_schema.PROCESSLIST WHERE ID = {session.thread_id()}", "its session is gone")
+    server.wait_for("SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = 0", "its transaction shows")
     assert ask("SELECT * FROM prepared_xa")[0] | {"server_id": 0} == {"server_id": 0, "format_id": 1, "gtrid_length": 3, "bqual_length": 6, "xid_data": "paybranch"}
     assert ask("SELECT count(*) AS n FROM transactions WHERE processlist_id IS NULL") == [{"n": 1}]
 

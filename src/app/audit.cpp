@@ -9,9 +9,11 @@
 #include "app/command.h"
 #include "app/connection_arguments.h"
 #include "app/exit_codes.h"
+#include "app/from_snapshots.h"
 #include "app/inputs.h"
 #include "app/output.h"
 #include "app/time_limit.h"
+#include "base/text.h"
 #include "report/report.h"
 
 namespace dbaudit {
@@ -66,13 +68,31 @@ class Stopwatch {
   std::vector<std::pair<std::string, double>> laps_;
 };
 
-// Pools that talk to a server which is not part of this run are not judged, and that must not look like a pass.
-void warn_of_unjudged_pools(Store& store) {
-  Query query = store.query(
-      "SELECT name, server_name FROM pool WHERE server_name NOT IN (SELECT name FROM server) ORDER BY name");
-  while (query.next().value()) {
-    write_stderr(fmt::format("warning: pool {} is declared for server {}, which is not in this run; it is not judged",
-                             query.text(0), query.text(1)));
+// A pool whose server is not part of this run is not judged, and that must not look like a pass. It is in order only
+// when dbaudit.toml names the server and this run was told to read others of it.
+void check_pool_servers(Store& store, const Config& config, const Arguments& arguments, std::vector<std::string> names,
+                        Problems& problems) {
+  const bool by_name = !arguments.connection.servers.empty() || !arguments.from.empty();
+  Query pools = store.query("SELECT name, server_name FROM pool ORDER BY name");
+  while (pools.next().value()) {
+    const std::string pool = pools.text(0);
+    const std::string server = pools.text(1);
+    if (is_null(pools.value(1))) {
+      if (names.size() > 1)
+        problems.add(
+            fmt::format("pool '{}' names no server, and this run has {}; write server = \"...\"", pool, names.size()));
+      continue;
+    }
+    if (std::find(names.begin(), names.end(), server) != names.end()) continue;
+    const bool declared = std::any_of(config.servers.begin(), config.servers.end(),
+                                      [&](const ServerConfig& known) { return known.name == server; });
+    if (declared && by_name) {
+      write_stderr(fmt::format("pool {} talks to server {}, which this run was not told to read", pool, server));
+    } else {
+      problems.add(fmt::format(
+          "pool '{}' talks to server '{}', which is not part of this run ({}); use --server, or leave out 'server'",
+          pool, server, join(names, ", ")));
+    }
   }
 }
 
@@ -84,6 +104,9 @@ int run(const Arguments& arguments) {
   Inputs inputs = load_inputs(arguments.inputs, store, problems);
   const std::optional<Deadline> deadline = deadline_from(arguments.timeout, problems);
   std::vector<CollectRequest> servers;
+  check_from(arguments.from, arguments.connection, problems);
+  if (!arguments.from.empty() && !arguments.interval.empty())
+    problems.add("--interval needs a server; a snapshot is one sample");
   if (arguments.from.empty()) {
     servers = resolve_servers(arguments.connection, inputs.config, true, problems);
     const std::optional<Seconds> interval = parse_duration(arguments.interval);
@@ -93,7 +116,11 @@ int run(const Arguments& arguments) {
       request.sample_interval = interval;
     }
   }
+  std::vector<std::string> names;
+  for (const CollectRequest& request : servers) names.push_back(request.connection.name);
+  if (arguments.from.empty()) check_pool_servers(store, inputs.config, arguments, names, problems);
   if (!problems.empty()) return report_problems(problems);
+  inputs.judge.deadline = *deadline;
   stopwatch.lap("load rules and pools");
 
   if (arguments.from.empty()) {
@@ -105,11 +132,11 @@ int run(const Arguments& arguments) {
     };
     store = collect_all(std::move(store), fresh, servers, system_clock());
   } else {
-    for (const std::string& file : arguments.from) {
-      if (const Status added = store.add_snapshot(file); !added) return report_error(added.error());
-    }
+    if (const Status added = add_snapshots(store, arguments.from); !added) return report_error(added.error());
+    for (const AuditedServer& server : audited_servers(store)) names.push_back(server.name);
+    check_pool_servers(store, inputs.config, arguments, names, problems);
+    if (!problems.empty()) return report_problems(problems);
   }
-  warn_of_unjudged_pools(store);
   stopwatch.lap("collect");
   const AuditResult audit = judge_all(inputs.rules, store, inputs.judge, &rule_timings);
   stopwatch.lap("judge");

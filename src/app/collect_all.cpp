@@ -106,11 +106,13 @@ Store collect_all(Store store, const StoreFactory& fresh, const std::vector<Coll
   wait_for_all(*work);
 
   std::vector<std::unique_ptr<Store>> stores(requests.size());
+  std::exception_ptr failure;
   {
     const std::lock_guard lock(work->mutex);
     abandoned = work->done < requests.size();
     work->next = requests.size();
     stores.swap(work->stores);
+    failure = work->failure;
     for (const auto& list : work->warnings) {
       for (const std::string& warning : list) write_stderr("warning: " + warning);
     }
@@ -122,7 +124,7 @@ Store collect_all(Store store, const StoreFactory& fresh, const std::vector<Coll
       thread.join();
     }
   }
-  if (work->failure) std::rethrow_exception(work->failure);
+  if (failure) std::rethrow_exception(failure);
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (stores[i]) continue;
     stores[i] = std::make_unique<Store>(i == 0 ? fresh() : Store());

@@ -19,8 +19,6 @@ namespace fs = std::filesystem;
 // rules/human_clients.toml: programs that people type into, a table that rules can join.
 void load_human_clients(const std::string& folder, Store& store, Problems& problems) {
   const std::string path = (fs::path(folder) / "human_clients.toml").string();
-  std::error_code error;
-  if (!fs::exists(path, error)) return;
   const std::optional<TomlValue> root = parse_toml_file(path, problems);
   if (!root) return;
   TomlReader reader(*root, path, "human clients", problems);
@@ -156,7 +154,7 @@ Inputs load_inputs(const InputArguments& arguments, Store& store, Problems& prob
   std::vector<std::string> folders = arguments.rules;
   const std::string shipped = shipped_rules_folder(problems);
   if (!shipped.empty()) folders.insert(folders.begin(), shipped);
-  inputs.rules = parse_rules(folders, problems);
+  inputs.rules = parse_rules(folders, RuleTests::leave_out, problems);
   const std::vector<Rule> all = inputs.rules;
   choose_rules(arguments, inputs.config, inputs.rules, problems);
   check_rules(inputs.rules, store, problems);

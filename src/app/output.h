@@ -20,6 +20,7 @@ int report_error(const Error& error);
 
 enum class Colour { automatic, always, never };
 bool use_colour(Colour wish);  // on stdout; NO_COLOR is honoured
+bool stdout_is_terminal();
 bool stderr_is_terminal();
 std::size_t terminal_width();  // of stdout; 80 when it is no terminal
 

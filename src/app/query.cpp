@@ -1,10 +1,14 @@
 // dbaudit query: one SELECT over the facts of a server or of snapshots.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+
 #include "app/collect_all.h"
 #include "app/command.h"
 #include "app/connection_arguments.h"
 #include "app/exit_codes.h"
+#include "app/from_snapshots.h"
 #include "app/output.h"
 #include "app/time_limit.h"
 #include "facts/schema.h"
@@ -15,6 +19,7 @@ namespace dbaudit {
 namespace {
 
 constexpr std::int64_t kWorkLimit = 2'000'000'000;
+constexpr std::size_t kMostRows = 1'000'000;
 
 struct Arguments {
   ConnectionArguments connection;
@@ -49,6 +54,15 @@ bool warn_of_unread_sources(Store& store, const SqlCheck& check) {
   return complete;
 }
 
+// Two columns of one name would be one in JSON.
+std::vector<std::string> unique_names(std::vector<std::string> names) {
+  std::map<std::string, int> seen;
+  for (std::string& name : names) {
+    if (const int times = ++seen[name]; times > 1) name += fmt::format(":{}", times);
+  }
+  return names;
+}
+
 int run(const Arguments& arguments) {
   Problems problems;
   Store store;
@@ -61,6 +75,7 @@ int run(const Arguments& arguments) {
   const Config config = config_file.empty() ? Config{} : parse_config(config_file, problems);
   std::vector<CollectRequest> servers;
   const std::optional<Deadline> deadline = deadline_from(arguments.timeout, problems);
+  check_from(arguments.from, arguments.connection, problems);
   if (arguments.from.empty()) servers = resolve_servers(arguments.connection, config, true, problems);
   if (!problems.empty()) return report_problems(problems);
 
@@ -69,21 +84,24 @@ int run(const Arguments& arguments) {
     store = collect_all(
         std::move(store), [] { return Store(); }, servers, system_clock());
   }
-  for (const std::string& file : arguments.from) {
-    if (const Status added = store.add_snapshot(file); !added) return report_error(added.error());
-  }
+  if (const Status added = add_snapshots(store, arguments.from); !added) return report_error(added.error());
   Result<Query> query = store.untrusted_query(arguments.sql, kWorkLimit, check);
   if (!query) return report_error(query.error());
-  ResultTable table{query->columns(), {}};
+  query->stop_at(*deadline);
+  ResultTable table{unique_names(query->columns()), {}};
   while (true) {
     const Result<bool> more = query->next();
     if (!more) return report_error(more.error());
     if (!*more) break;
+    if (table.rows.size() == kMostRows) {
+      return report_error(
+          {ErrorKind::bad_input, fmt::format("more than {} rows; add a LIMIT or aggregate", kMostRows)});
+    }
     std::vector<Value>& row = table.rows.emplace_back();
     for (std::size_t i = 0; i < table.columns.size(); ++i) row.push_back(query->value(i));
   }
   write_stdout(arguments.format == "json"  ? render_rows_json(table)
-               : arguments.format == "csv" ? render_csv(table)
+               : arguments.format == "csv" ? render_csv(table, stdout_is_terminal())
                                            : render_table(table));
   return warn_of_unread_sources(store, check) ? kExitFine : kExitIncomplete;
 }

@@ -28,7 +28,7 @@ std::vector<std::string> folders_of(const Arguments& arguments, Problems& proble
 }
 
 std::vector<Rule> checked_rules(const std::vector<std::string>& folders, Problems& problems) {
-  std::vector<Rule> rules = parse_rules(folders, problems);
+  std::vector<Rule> rules = parse_rules(folders, RuleTests::read, problems);
   Store store;
   check_rules(rules, store, problems);
   return rules;

@@ -116,6 +116,22 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::string json_without_controls(std::string_view json) {
+  std::string out;
+  out.reserve(json.size());
+  while (!json.empty()) {
+    const CodePoint point = first_code_point(json);
+    const std::size_t length = std::max<std::size_t>(point.length, 1);
+    if (point.value >= 0x7f && moves_the_cursor(point.value)) {
+      out += fmt::format("\\u{:04x}", point.value);
+    } else {
+      out.append(json.substr(0, length));
+    }
+    json.remove_prefix(length);
+  }
+  return out;
+}
+
 std::size_t display_width(std::string_view text) {
   const int width = u8_width(bytes_of(text), text.size(), "UTF-8");
   return width < 0 ? text.size() : static_cast<std::size_t>(width);

@@ -26,6 +26,10 @@ std::string bounded(std::string_view text, std::size_t max_bytes);
 // that nothing a server sends can move the cursor or reorder what is read. Line breaks become "\n" in letters.
 std::string printable(std::string_view text);
 
+// JSON text whose strings hold none of these characters raw: those that JSON itself does not escape (DEL, C1, line
+// separators, bidirectional overrides) become \\uXXXX, which means the same.
+std::string json_without_controls(std::string_view json);
+
 // Columns on a terminal; wide East Asian characters count two.
 std::size_t display_width(std::string_view text);
 

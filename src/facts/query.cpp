@@ -8,11 +8,16 @@ namespace {
 
 constexpr int kProgressInterval = 1000;  // virtual machine steps between two looks at the work limit
 
-// One connection runs one statement at a time, so the limit is set around each step.
-int progress(void* work_left) {
-  auto& left = *static_cast<std::int64_t*>(work_left);
-  left -= kProgressInterval;
-  return left < 0 ? 1 : 0;
+// One connection runs one statement at a time, so the limits are set around each step.
+struct Limits {
+  std::int64_t* work_left;
+  std::chrono::steady_clock::time_point deadline;
+};
+
+int progress(void* context) {
+  const auto& limits = *static_cast<Limits*>(context);
+  *limits.work_left -= kProgressInterval;
+  return *limits.work_left < 0 || std::chrono::steady_clock::now() > limits.deadline ? 1 : 0;
 }
 
 }  // namespace
@@ -58,11 +63,15 @@ void Query::reset() {
 }
 
 Result<bool> Query::next() {
-  if (work_limit_ > 0) sqlite3_progress_handler(db_, kProgressInterval, progress, &work_left_);
+  Limits limits{&work_left_, deadline_};
+  if (work_limit_ > 0) sqlite3_progress_handler(db_, kProgressInterval, progress, &limits);
   const int code = sqlite3_step(statement_.get());
   if (work_limit_ > 0) sqlite3_progress_handler(db_, 0, nullptr, nullptr);
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
+  if (code == SQLITE_INTERRUPT && work_left_ >= 0) {
+    return Error{ErrorKind::timeout, "stopped: the time for this run (--timeout) is over"};
+  }
   if (code == SQLITE_INTERRUPT) {
     return Error{ErrorKind::bad_input,
                  fmt::format("stopped after {} steps of work: it loops, or joins too much", work_limit_)};

@@ -86,6 +86,9 @@ void margin_of(sqlite3_context* context, int /*count*/, sqlite3_value** argument
 void Store::Close::operator()(sqlite3* db) const { sqlite3_close_v2(db); }
 
 Store::Store() {
+  // Before SQLite is first used: without the statistics, which nobody asks for, allocating needs no lock.
+  static const int kNoStatistics = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  static_cast<void>(kNoStatistics);
   sqlite3* db = nullptr;
   const int code = sqlite3_open_v2(
       ":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, nullptr);
@@ -99,7 +102,7 @@ Store::Store() {
               sqlite3_create_function(db, "margin_of", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
                                       nullptr, margin_of, nullptr, nullptr),
               "functions");
-  execute("PRAGMA journal_mode=OFF");
+  execute("PRAGMA journal_mode=OFF; PRAGMA temp_store=MEMORY; PRAGMA locking_mode=EXCLUSIVE");
   begin();
   for (const std::string& sql : schema_sql()) execute(sql);
   commit();

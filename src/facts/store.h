@@ -4,6 +4,7 @@
 // (caught in main); everything that depends on files or on other people's SQL is a Result.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -38,6 +39,8 @@ class Query {
   [[nodiscard]] std::vector<std::string> parameters() const;  // names without the colon
 
   void bind(std::string_view parameter, const Value& value);
+  // Untrusted statements also end with an error at this moment.
+  void stop_at(std::chrono::steady_clock::time_point deadline) { deadline_ = deadline; }
   // Moves to the next row; false at the end. Untrusted statements end with an error when their work limit is used up.
   Result<bool> next();
   void reset();
@@ -54,6 +57,7 @@ class Query {
   std::vector<std::string> columns_;
   std::int64_t work_limit_ = 0;  // virtual machine steps; 0: none (trusted)
   std::int64_t work_left_ = 0;
+  std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::time_point::max();
 };
 
 // A prepared INSERT of whole rows.

@@ -20,6 +20,10 @@ Json json_value(const Value& value) {
   return nullptr;
 }
 
+std::string json_text(const Json& json) {
+  return json_without_controls(json.dump(2, ' ', false, Json::error_handler_t::replace)) + "\n";
+}
+
 namespace {
 
 Json text_or_null(const std::optional<std::string>& text) { return text ? Json(valid_utf8(*text)) : Json(nullptr); }
@@ -84,7 +88,7 @@ std::string render_json(const AuditResult& audit) {
                    {"waived", 0},
                    {"not_applicable", summary.not_applicable}}},
                  {"results", std::move(results)}};
-  return out.dump(2) + "\n";
+  return json_text(out);
 }
 
 }  // namespace dbaudit

@@ -50,7 +50,7 @@ std::string render_table(const ResultTable& table) {
   return out;
 }
 
-std::string render_csv(const ResultTable& table) {
+std::string render_csv(const ResultTable& table, bool for_terminal) {
   std::string out;
   const auto line = [&out](const std::vector<std::string>& fields) { out += join(fields, ",") + "\r\n"; };
   std::vector<std::string> fields;
@@ -58,7 +58,9 @@ std::string render_csv(const ResultTable& table) {
   line(fields);
   for (const auto& row : table.rows) {
     fields.clear();
-    for (const Value& value : row) fields.push_back(csv_field(valid_utf8(text_of(value))));
+    for (const Value& value : row) {
+      fields.push_back(csv_field(for_terminal ? printable(text_of(value)) : valid_utf8(text_of(value))));
+    }
     line(fields);
   }
   return out;
@@ -71,7 +73,7 @@ std::string render_rows_json(const ResultTable& table) {
     for (std::size_t i = 0; i < row.size(); ++i) object[table.columns[i]] = json_value(row[i]);
     rows.push_back(std::move(object));
   }
-  return rows.dump(2) + "\n";
+  return json_text(rows);
 }
 
 }  // namespace dbaudit

@@ -152,7 +152,8 @@ namespace {
 
 class Judge {
  public:
-  Judge(const Rule& rule, Store& store, const AuditedServer& server) : rule_(rule), store_(store), server_(server) {}
+  Judge(const Rule& rule, Store& store, const AuditedServer& server, std::chrono::steady_clock::time_point deadline)
+      : rule_(rule), store_(store), server_(server), deadline_(deadline) {}
 
   std::vector<RuleResult> run(const ParameterValues& overrides) {
     if (!server_.reachable) {
@@ -264,6 +265,7 @@ class Judge {
     if (!query)
       return unknown(fmt::format("the rule's statement failed: {}", query.error().message), "Report or mend the rule",
                      true);
+    query->stop_at(deadline_);
     bind_parameters(*query, rule_, server_.server_id, overrides);
     while (true) {
       const Result<bool> more = query->next();
@@ -309,6 +311,7 @@ class Judge {
   const Rule& rule_;
   Store& store_;
   const AuditedServer& server_;
+  std::chrono::steady_clock::time_point deadline_;
   std::vector<const SourceState*> partial_;
   std::vector<RuleResult> results_;
 };
@@ -316,8 +319,8 @@ class Judge {
 }  // namespace
 
 std::vector<RuleResult> judge(const Rule& rule, Store& store, const AuditedServer& server,
-                              const ParameterValues& overrides) {
-  return Judge(rule, store, server).run(overrides);
+                              const ParameterValues& overrides, std::chrono::steady_clock::time_point deadline) {
+  return Judge(rule, store, server, deadline).run(overrides);
 }
 
 AuditResult judge_all(const std::vector<Rule>& rules, Store& store, const JudgeRequest& request,
@@ -333,7 +336,7 @@ AuditResult judge_all(const std::vector<Rule>& rules, Store& store, const JudgeR
     }
     for (const Rule& rule : rules) {
       const auto begin = std::chrono::steady_clock::now();
-      std::vector<RuleResult> results = judge(rule, store, server, parameters);
+      std::vector<RuleResult> results = judge(rule, store, server, parameters, request.deadline);
       if (timings != nullptr)
         (*timings)[rule.id] +=
             std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();

@@ -1,6 +1,7 @@
 // Rules checked against the schema and judged over the facts. Pure: facts in, results out.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <string>
 #include <vector>
@@ -25,12 +26,14 @@ ParameterValues parse_overrides(const TomlMembers& written, const std::string& f
 void check_rules(std::vector<Rule>& rules, Store& store, Problems& problems);
 
 // Judges one rule on one server.
-std::vector<RuleResult> judge(const Rule& rule, Store& store, const AuditedServer& server,
-                              const ParameterValues& overrides);
+std::vector<RuleResult> judge(
+    const Rule& rule, Store& store, const AuditedServer& server, const ParameterValues& overrides,
+    std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max());
 
 struct JudgeRequest {
   ParameterValues parameters;                                // for all servers
   std::map<std::string, ParameterValues> server_parameters;  // by server name, over `parameters`
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();  // rules stop here
 };
 // `timings`, when given, gets the milliseconds that each rule took on all servers together.
 AuditResult judge_all(const std::vector<Rule>& rules, Store& store, const JudgeRequest& request,

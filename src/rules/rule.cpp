@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <map>
 
 #include "base/text.h"
@@ -189,9 +191,21 @@ Rule parse_rule(const TomlValue& root, const std::filesystem::path& path, Proble
   return rule;
 }
 
+std::optional<TomlValue> read_rule_file(const std::string& path, RuleTests tests, Problems& problems) {
+  if (tests == RuleTests::read) return parse_toml_file(path, problems);
+  std::ifstream in(path, std::ios::binary);
+  std::string text(std::istreambuf_iterator<char>(in), {});
+  if (!in.good() && text.empty()) {
+    problems.add(path, 0, "cannot be read");
+    return std::nullopt;
+  }
+  text.erase(std::min(text.find("\n[[test]]"), text.size()));
+  return parse_toml(text, path, problems);
+}
+
 }  // namespace
 
-std::vector<Rule> parse_rules(const std::vector<std::string>& paths, Problems& problems) {
+std::vector<Rule> parse_rules(const std::vector<std::string>& paths, RuleTests tests, Problems& problems) {
   namespace fs = std::filesystem;
   std::vector<fs::path> files;
   for (const std::string& path : paths) {
@@ -200,13 +214,10 @@ std::vector<Rule> parse_rules(const std::vector<std::string>& paths, Problems& p
       std::vector<fs::path> found;
       for (const auto& entry : fs::recursive_directory_iterator(path, error)) {
         const fs::path& child = entry.path();
-        // rules/libraries describes pool libraries; files directly in the folder are other data.
-        const std::string folder = child.parent_path().filename().string();
-        if (child.extension() == ".toml" && folder != "libraries" &&
-            is_rule_id(child.filename().string().substr(0, child.filename().string().find('-')))) {
-          found.push_back(child);
-        }
+        if (child.extension() != ".toml" || child.filename() == "human_clients.toml") continue;
+        if (child.parent_path().filename() != "libraries") found.push_back(child);
       }
+      if (found.empty()) problems.add(path, 0, "there is no rule in this folder");
       std::sort(found.begin(), found.end());
       files.insert(files.end(), found.begin(), found.end());
     } else if (fs::exists(path, error)) {
@@ -219,7 +230,7 @@ std::vector<Rule> parse_rules(const std::vector<std::string>& paths, Problems& p
   std::map<std::string, std::string> seen;
   for (const fs::path& file : files) {
     const std::size_t before = problems.list().size();
-    const std::optional<TomlValue> root = parse_toml_file(file.string(), problems);
+    const std::optional<TomlValue> root = read_rule_file(file.string(), tests, problems);
     if (!root) continue;
     Rule rule = parse_rule(*root, file, problems);
     const auto [first, inserted] = seen.emplace(rule.id, rule.file);

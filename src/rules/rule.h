@@ -70,7 +70,11 @@ bool is_engine_column(std::string_view column);
 std::optional<Value> parse_parameter(ParameterType type, const TomlValue& written);
 std::string_view wanted_form(ParameterType type);  // "a duration such as \"5m\""
 
-// Reads the rule files below `paths` (files, or folders searched for *.toml). Nothing of a file that has problems.
-std::vector<Rule> parse_rules(const std::vector<std::string>& paths, Problems& problems);
+enum class RuleTests { leave_out, read };
+
+// Reads the rule files below `paths`: files, or folders, in which every *.toml is a rule but human_clients.toml and
+// what lies in a folder `libraries`. Nothing of a file that has problems; a path without any rule is one. Tests stand
+// at the end of a rule file and are most of it, so an audit does not read them.
+std::vector<Rule> parse_rules(const std::vector<std::string>& paths, RuleTests tests, Problems& problems);
 
 }  // namespace dbaudit

@@ -53,7 +53,7 @@ std::string replaced(std::string text, const std::string& what, const std::strin
 }
 
 std::vector<Rule> load(const Folder& folder, Problems& problems) {
-  std::vector<Rule> rules = parse_rules({folder.path()}, problems);
+  std::vector<Rule> rules = parse_rules({folder.path()}, RuleTests::read, problems);
   Store store;
   check_rules(rules, store, problems);
   return rules;
@@ -240,7 +240,7 @@ TEST_CASE("unknown parameters and wrong values in dbaudit.toml are problems") {
 
 TEST_CASE("the shipped rules are well-formed, tested in all three ways, and have published references") {
   Problems problems;
-  std::vector<Rule> rules = parse_rules({DBAUDIT_SOURCE_RULES}, problems);
+  std::vector<Rule> rules = parse_rules({DBAUDIT_SOURCE_RULES}, RuleTests::read, problems);
   Store store;
   check_rules(rules, store, problems);
   CHECK(problems.text() == "");

@@ -1,6 +1,8 @@
 // The running or last statement of each session (performance_schema.events_statements_current, outermost level).
 //
-// Timers count picoseconds from the server's start; this connection's own row tells what "now" is on that clock.
+// The level tells what is outermost: inside BEGIN, MySQL nests statements in the transaction's event and leaves the
+// level at 0; statements of stored routines have 1 and more (measured on MySQL 9.7.4 and MariaDB 11.8.6). Timers count
+// picoseconds from the server's start; this connection's own row tells what "now" is on that clock.
 #include <fmt/format.h>
 
 #include "collect/source.h"
@@ -11,7 +13,7 @@ namespace {
 std::string statements_sql() {
   return fmt::format(
       "SELECT THREAD_ID, EVENT_ID, LEFT(SQL_TEXT, {}), END_EVENT_ID IS NULL, TIMER_START, TIMER_END "
-      "FROM performance_schema.events_statements_current WHERE NESTING_EVENT_ID IS NULL",
+      "FROM performance_schema.events_statements_current WHERE NESTING_EVENT_LEVEL = 0",
       kStatementBytes);
 }
 
@@ -30,8 +32,9 @@ struct Event {
 
 SourceOutcome collect_statements(Reading& reading) {
   if (!reading.performance_schema) return performance_schema_off(reading);
-  if (reading.is_off("events_statements_current"))
-    return instrument_off(reading, "events_statements_current", "setup_consumers");
+  for (const char* consumer : {"global_instrumentation", "thread_instrumentation", "events_statements_current"}) {
+    if (reading.is_off(consumer)) return instrument_off(consumer, "setup_consumers");
+  }
   Result<Rows> rows = reading.connection.query(statements_sql());
   if (!rows) return unavailable_from(rows.error(), reading, "statements");
   std::vector<Event> events;
@@ -60,7 +63,7 @@ SourceOutcome collect_statements(Reading& reading) {
     insert.row(reading.server_id, reading.processlist_id(event.thread_id), event.thread_id, event.event_id, event.text,
                event.running, ago(event.started), event.running ? std::nullopt : ago(event.ended));
   }
-  return SourceOutcome::read(static_cast<std::int64_t>(events.size()));
+  return read_by_thread(reading, static_cast<std::int64_t>(events.size()));
 }
 
 }  // namespace dbaudit

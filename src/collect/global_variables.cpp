@@ -22,7 +22,8 @@ constexpr std::string_view kOriginMysql =
     "SELECT VARIABLE_NAME, VARIABLE_SOURCE, VARIABLE_PATH, SET_TIME, SET_USER, SET_HOST "
     "FROM performance_schema.variables_info";
 constexpr std::string_view kSessionScopeMysql =
-    "SELECT VARIABLE_NAME FROM performance_schema.variables_by_thread WHERE THREAD_ID = PS_CURRENT_THREAD_ID()";
+    "SELECT VARIABLE_NAME FROM performance_schema.variables_by_thread WHERE THREAD_ID = "
+    "(SELECT THREAD_ID FROM performance_schema.threads WHERE PROCESSLIST_ID = CONNECTION_ID())";
 constexpr std::string_view kPersisted =
     "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM performance_schema.persisted_variables";
 
@@ -52,6 +53,10 @@ std::optional<Error> read_origins_mysql(Reading& reading, const NamedValues& val
   Result<Rows> scope = reading.connection.query(kSessionScopeMysql);
   if (scope) {
     while (scope->next()) session_scope.insert(to_lower(scope->text(0)));
+    if (session_scope.empty()) {
+      scope_error = Error{ErrorKind::other, "performance_schema does not show which variables sessions have too"};
+      if (!reading.performance_schema) scope_error->next_step = "Start the server with performance_schema=ON";
+    }
   } else {
     scope_error = scope.error();
   }
@@ -70,13 +75,13 @@ std::optional<Error> read_origins_mysql(Reading& reading, const NamedValues& val
     const bool session = session_scope.contains(name);
     // Without the list of scopes nothing SET at run time can be trusted; other sources are never written by a SET.
     const std::string source = origins->text(1);
-    const bool reliable = scope ? !session : source != "DYNAMIC";
+    const bool reliable = !scope_error ? !session : source != "DYNAMIC";
     insert.row(reading.server_id, name, value == values.end() ? Value{} : value->second, source,
                origins->optional_text(2), origins->optional_text(3), origins->optional_text(4),
                origins->optional_text(5),
-               !scope    ? std::optional<std::string>{}
-               : session ? "SESSION"
-                         : "GLOBAL",
+               scope_error ? std::optional<std::string>{}
+               : session   ? "SESSION"
+                           : "GLOBAL",
                nullptr, persisted_value == persisted.end() ? Value{} : persisted_value->second, reliable);
   }
   return scope_error;

@@ -155,6 +155,8 @@ std::vector<std::string> collect_server(Store& store, std::int64_t server_id, co
                     {},
                     {},
                     {},
+                    {},
+                    {},
                     {}};
     read_sources(reading);
     Query query = store.query(

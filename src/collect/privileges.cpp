@@ -32,8 +32,13 @@ std::vector<Privilege> needed_privileges(const ServerVersion& server) {
     list.push_back({"CONNECTION ADMIN ON *.*", {}, "optional: a connection when max_connections is used up", true});
     return list;
   }
-  list.push_back({"SELECT ON performance_schema.*", kPerformanceSchema,
-                  "metadata locks, row locks, statements, session variables"});
+  std::vector<std::string> sources = kPerformanceSchema;
+  if (!server.min_mysql(8, 0)) {  // there they are in information_schema
+    std::erase(sources, "row_lock_waits");
+    list.front().sources.emplace_back("row_lock_waits");
+  }
+  list.push_back(
+      {"SELECT ON performance_schema.*", sources, "metadata locks, row locks, statements, session variables"});
   list.push_back({"REPLICATION CLIENT ON *.*", {"replication"}, "state of replication channels"});
   if (server.min_mysql(8, 0)) {
     list.push_back({"XA_RECOVER_ADMIN ON *.*", {"prepared_xa"}, "prepared XA transactions"});

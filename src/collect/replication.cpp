@@ -1,4 +1,5 @@
 // Replication channels of which this server is the replica. Column names changed with the words: each is looked up.
+// Errors quote statements and rows, so they are stored as statements are.
 #include "collect/source.h"
 
 namespace dbaudit {
@@ -32,8 +33,9 @@ SourceOutcome collect_replication(Reading& reading) {
                cell(*rows, {"Source_Host", "Master_Host"}), number(cell(*rows, {"Source_Port", "Master_Port"})),
                cell(*rows, {"Replica_IO_Running", "Slave_IO_Running"}),
                cell(*rows, {"Replica_SQL_Running", "Slave_SQL_Running"}),
-               number(cell(*rows, {"Seconds_Behind_Source", "Seconds_Behind_Master"})), cell(*rows, {"Last_IO_Error"}),
-               cell(*rows, {"Last_SQL_Error"}));
+               number(cell(*rows, {"Seconds_Behind_Source", "Seconds_Behind_Master"})),
+               reading.statement_text(cell(*rows, {"Last_IO_Error"})),
+               reading.statement_text(cell(*rows, {"Last_SQL_Error"})));
     ++count;
   }
   return SourceOutcome::read(count);

@@ -3,21 +3,26 @@
 // MySQL 8.0 on: performance_schema.data_lock_waits alone, whose cost follows the waits; data_locks follows all row
 // locks (a second and more for 200,000). Older MySQL and MariaDB: information_schema's pair of tables, joined here.
 // MariaDB gives every transaction that only read the id 0, so its blocker cannot be told from others.
+#include <fmt/format.h>
+
 #include "base/text.h"
 #include "collect/source.h"
 
 namespace dbaudit {
 namespace {
 
+// n waiters for one row are n * n / 2 rows.
+constexpr std::int64_t kMostWaits = 20000;
+
 constexpr std::string_view kDataLockWaits =
     "SELECT REQUESTING_THREAD_ID, REQUESTING_ENGINE_TRANSACTION_ID, BLOCKING_THREAD_ID, BLOCKING_ENGINE_TRANSACTION_ID "
-    "FROM performance_schema.data_lock_waits";
+    "FROM performance_schema.data_lock_waits LIMIT 20000";
 
 constexpr std::string_view kInnodbLocks =
     "SELECT lock_id, lock_mode, lock_type, lock_table, lock_index FROM information_schema.INNODB_LOCKS";
 constexpr std::string_view kInnodbLockWaits =
     "SELECT requesting_trx_id, requested_lock_id, blocking_trx_id, blocking_lock_id FROM "
-    "information_schema.INNODB_LOCK_WAITS";
+    "information_schema.INNODB_LOCK_WAITS LIMIT 20000";
 
 struct Lock {
   std::optional<std::string> mode;
@@ -38,6 +43,11 @@ void split_name(const std::string& name, Lock& lock) {
   lock.table = name.substr(middle + 3, name.size() - middle - 4);
 }
 
+SourceOutcome too_many(std::int64_t count) {
+  return SourceOutcome::partial(count, fmt::format("there are more than {} row lock waits; no more are read", count),
+                                "Look at those that are shown: they wait for few holders");
+}
+
 SourceOutcome read_data_lock_waits(Reading& reading) {
   if (!reading.performance_schema) return performance_schema_off(reading);
   Result<Rows> rows = reading.connection.query(kDataLockWaits);
@@ -50,7 +60,7 @@ SourceOutcome read_data_lock_waits(Reading& reading) {
                reading.processlist_id(rows->integer(2)), rows->text(3));
     ++count;
   }
-  return SourceOutcome::read(count);
+  return count >= kMostWaits ? too_many(count) : read_by_thread(reading, count);
 }
 
 SourceOutcome read_innodb_lock_waits(Reading& reading) {
@@ -81,7 +91,7 @@ SourceOutcome read_innodb_lock_waits(Reading& reading) {
                waits->text(2), held.mode, wanted.type, wanted.schema, wanted.table, wanted.index);
     ++count;
   }
-  return SourceOutcome::read(count);
+  return count >= kMostWaits ? too_many(count) : SourceOutcome::read(count);
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ SourceOutcome collect_session_variables(Reading& reading) {
     insert.row(cells);
     ++count;
   }
-  return SourceOutcome::read(count);
+  return read_by_thread(reading, count);
 }
 
 }  // namespace dbaudit

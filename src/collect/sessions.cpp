@@ -11,11 +11,15 @@
 namespace dbaudit {
 namespace {
 
+bool lists_in_performance_schema(const Reading& reading) {
+  return reading.version.min_mysql(8, 0, 22) && reading.performance_schema;
+}
+
 std::string process_list_sql(const Reading& reading) {
-  const bool in_performance_schema = reading.version.min_mysql(8, 0, 22) && reading.performance_schema;
-  return fmt::format("SELECT ID, USER, HOST, DB, COMMAND, {}, STATE, LEFT(INFO, {}) FROM {}",
-                     reading.version.is_mariadb() ? "TIME_MS / 1000" : "TIME", kStatementBytes,
-                     in_performance_schema ? "performance_schema.processlist" : "information_schema.PROCESSLIST");
+  return fmt::format(
+      "SELECT ID, USER, HOST, DB, COMMAND, {}, STATE, LEFT(INFO, {}) FROM {}",
+      reading.version.is_mariadb() ? "TIME_MS / 1000" : "TIME", kStatementBytes,
+      lists_in_performance_schema(reading) ? "performance_schema.processlist" : "information_schema.PROCESSLIST");
 }
 
 constexpr std::string_view kThreadIds =
@@ -84,6 +88,28 @@ Stored store_sessions(Reading& reading, Rows& rows, bool with_thread_id) {
   return stored;
 }
 
+// Races let a few come and go between the two counts.
+bool falls_short(const Stored& stored, std::int64_t connected) {
+  constexpr std::int64_t kRace = 3;
+  constexpr std::int64_t kRacePercent = 5;
+  return stored.connections + kRace + connected * kRacePercent / 100 < connected;
+}
+
+// What makes the list short although this account may see all of it.
+SourceOutcome outcome_of_whole_list(const Reading& reading, const Stored& stored, bool from_performance_schema) {
+  if (from_performance_schema && reading.thread_instances_lost.value_or(0) > 0) {
+    return SourceOutcome::partial(stored.rows, reading.thread_ids_problem->reason, reading.thread_ids_problem->remedy);
+  }
+  if (reading.threads_connected && falls_short(stored, *reading.threads_connected)) {
+    return SourceOutcome::partial(
+        stored.rows,
+        fmt::format("the process list shows {} of {} connections, for no reason that is known", stored.connections,
+                    *reading.threads_connected),
+        "Run dbaudit again");
+  }
+  return SourceOutcome::read(stored.rows);
+}
+
 }  // namespace
 
 SourceOutcome collect_sessions(Reading& reading) {
@@ -94,8 +120,17 @@ SourceOutcome collect_sessions(Reading& reading) {
     while (threads && !use_threads && threads->next()) {
       reading.processlist_of_thread[threads->integer(1).value_or(0)] = threads->integer(0).value_or(0);
     }
+    if (!threads) {
+      const SourceOutcome failed = unavailable_from(threads.error(), reading, "statements");
+      reading.thread_ids_problem = {"which thread is which session is not known: " + failed.reason.value_or(""),
+                                    failed.remedy.value_or("")};
+    } else if (reading.thread_instances_lost.value_or(0) > 0) {
+      reading.thread_ids_problem = {
+          fmt::format("performance_schema ran out of room for {} threads", *reading.thread_instances_lost),
+          "Start the server with a larger performance_schema_max_thread_instances"};
+    }
   }
-  if (use_threads && threads) return SourceOutcome::read(store_sessions(reading, *threads, true).rows);
+  if (use_threads && threads) return outcome_of_whole_list(reading, store_sessions(reading, *threads, true), true);
 
   Result<Rows> list = reading.connection.query(process_list_sql(reading));
   if (!list) return unavailable_from(list.error(), reading, "sessions");
@@ -108,7 +143,8 @@ SourceOutcome collect_sessions(Reading& reading) {
                     reading.threads_connected ? std::to_string(*reading.threads_connected) : "an unknown number of"),
         grant_for("sessions", reading.version, reading.account).value_or(""));
   }
-  return SourceOutcome::read(stored.rows);
+  // Without the threads, losses are only seen in the number of rows.
+  return outcome_of_whole_list(reading, stored, lists_in_performance_schema(reading) && threads.ok());
 }
 
 }  // namespace dbaudit

@@ -33,6 +33,14 @@ SourceOutcome unavailable_from(const Error& error, const Reading& reading, const
     case ErrorKind::no_privilege:
       return SourceOutcome::unavailable(reason, grant_for(source, reading.version, reading.account).value_or(""));
     case ErrorKind::no_such_object: {
+      // A missing table cannot be cured; an unknown column, variable or word is a mistake of ours.
+      constexpr int kUnknownTable = 1109;
+      constexpr int kNoSuchTable = 1146;
+      if (error.code != kUnknownTable && error.code != kNoSuchTable) {
+        return SourceOutcome::unavailable(
+            reason, fmt::format("{} does not understand a statement of dbaudit; please report this as a defect",
+                                to_string(reading.version)));
+      }
       SourceOutcome outcome = SourceOutcome::impossible(reason);
       outcome.reason = fmt::format("{} does not have it: {}", to_string(reading.version), reason);
       return outcome;
@@ -51,11 +59,16 @@ SourceOutcome performance_schema_off(const Reading& reading) {
       "Start the server with performance_schema=ON");
 }
 
-SourceOutcome instrument_off(const Reading& /*reading*/, const std::string& instrument, const std::string& table) {
+SourceOutcome instrument_off(const std::string& instrument, const std::string& table) {
   const bool consumer = table == "setup_consumers";
   return SourceOutcome::unavailable(
       fmt::format("{} '{}' is off", consumer ? "consumer" : "instrument", instrument),
       fmt::format("UPDATE performance_schema.{} SET ENABLED='YES' WHERE NAME='{}'", table, instrument));
+}
+
+SourceOutcome read_by_thread(const Reading& reading, std::int64_t rows) {
+  if (!reading.thread_ids_problem) return SourceOutcome::read(rows);
+  return SourceOutcome::partial(rows, reading.thread_ids_problem->reason, reading.thread_ids_problem->remedy);
 }
 
 }  // namespace dbaudit

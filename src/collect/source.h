@@ -50,11 +50,18 @@ struct Reading {
   std::map<std::string, std::string> instruments;  // name -> YES or NO; only those that were read
   std::unordered_map<std::int64_t, std::int64_t> processlist_of_thread;
   std::unordered_map<std::string, std::int64_t> processlist_of_trx;
+  std::optional<std::int64_t> thread_instances_lost;
+  // Why processlist_of_thread is not complete, with the remedy; nothing when it is.
+  struct Problem {
+    std::string reason;
+    std::string remedy;
+  };
+  std::optional<Problem> thread_ids_problem;
 
   [[nodiscard]] std::optional<std::int64_t> processlist_id(std::optional<std::int64_t> thread_id) const;
   // Statement text as it may be stored: bounded, valid, without secrets, on request without literals.
   [[nodiscard]] std::optional<std::string> statement_text(const std::optional<std::string>& text) const;
-  // "off", "on" or nothing when the instrument or consumer was not read.
+  // False as well when the instrument or consumer was not read.
   [[nodiscard]] bool is_off(const std::string& instrument) const;
 };
 
@@ -67,7 +74,9 @@ SourceOutcome unavailable_from(const Error& error, const Reading& reading, const
 // For a source of performance_schema where that is off.
 SourceOutcome performance_schema_off(const Reading& reading);
 // For a source whose instrument or consumer is off.
-SourceOutcome instrument_off(const Reading& reading, const std::string& instrument, const std::string& table);
+SourceOutcome instrument_off(const std::string& instrument, const std::string& table);
+// For a source whose rows had their sessions looked up by thread id: read, or partial when not every id is known.
+SourceOutcome read_by_thread(const Reading& reading, std::int64_t rows);
 
 using Collector = SourceOutcome (*)(Reading&);
 

@@ -31,8 +31,10 @@ std::optional<std::int64_t> integer(const NamedValues& values, const std::string
 SourceOutcome collect_status(Reading& reading) {
   Result<NamedValues> first = read_counters(reading);
   if (!first) return unavailable_from(first.error(), reading, "status");
-  if (reading.request.sample_interval) {
-    const auto begin = std::chrono::steady_clock::now();
+  const auto begin = std::chrono::steady_clock::now();
+  const bool too_long =
+      reading.request.sample_interval && begin + *reading.request.sample_interval >= reading.request.deadline;
+  if (reading.request.sample_interval && !too_long) {
     std::this_thread::sleep_for(*reading.request.sample_interval);
     Result<NamedValues> second = read_counters(reading);
     if (!second) return unavailable_from(second.error(), reading, "status");
@@ -50,7 +52,10 @@ SourceOutcome collect_status(Reading& reading) {
   insert_wide_row(reading.store, "global_status", reading.server_id, known_status_counters(), *first);
   reading.threads_connected = integer(*first, "threads_connected");
   reading.metadata_locks_lost = integer(*first, "performance_schema_metadata_lock_lost");
-  return SourceOutcome::read(static_cast<std::int64_t>(first->size()));
+  reading.thread_instances_lost = integer(*first, "performance_schema_thread_instances_lost");
+  SourceOutcome outcome = SourceOutcome::read(static_cast<std::int64_t>(first->size()));
+  if (too_long) outcome.reason = "no rates: the second sample would have come after the time for this run (--timeout)";
+  return outcome;
 }
 
 }  // namespace dbaudit

@@ -26,7 +26,7 @@ SourceOutcome collect_table_handles(Reading& reading) {
                rows->optional_text(4), rows->optional_text(5));
     ++count;
   }
-  return SourceOutcome::read(count);
+  return read_by_thread(reading, count);
 }
 
 }  // namespace dbaudit

@@ -98,25 +98,32 @@ SourceOutcome collect_transactions(Reading& reading) {
   std::vector<Transaction> list;
   if (innodb) list = read_innodb(*innodb);
 
+  // Events of switched-off consumers are what was current when they were switched off.
+  bool events_on = reading.performance_schema;
+  for (const char* name :
+       {"global_instrumentation", "thread_instrumentation", "events_transactions_current", "transaction"}) {
+    if (reading.is_off(name)) events_on = false;
+  }
   bool events_read = false;
-  if (reading.performance_schema) {
+  if (events_on) {
     Result<Rows> events = reading.connection.query(kEvents);
     if (events) {
       add_events(*events, list);
-      events_read = !reading.is_off("events_transactions_current") && !reading.is_off("transaction");
+      events_read = true;
     }
   }
   Insert insert = reading.store.insert("transactions");
+  std::int64_t count = 0;
   for (const Transaction& transaction : list) {
     if (transaction.processlist_id == reading.connection_id) continue;
     insert.row(reading.server_id, transaction.processlist_id, transaction.trx_id, transaction.state, transaction.age_s,
                transaction.wait_s, transaction.isolation_level, transaction.access_mode, transaction.rows_locked,
                transaction.rows_modified, transaction.tables_locked, transaction.seen_in);
+    ++count;
     if (transaction.trx_id && *transaction.trx_id != "0" && transaction.processlist_id) {
       reading.processlist_of_trx[*transaction.trx_id] = *transaction.processlist_id;
     }
   }
-  const auto count = static_cast<std::int64_t>(list.size());
   if (innodb) return SourceOutcome::read(count);
   SourceOutcome outcome = unavailable_from(innodb.error(), reading, "transactions");
   if (events_read) {

@@ -222,3 +222,43 @@ def test_the_auditors_own_privilege_errors_do_not_end_the_run(server, dbaudit):
     server.account("aud", "PROCESS ON *.*")
     seen = statuses(audit(dbaudit, server))
     assert (seen["sessions"], seen["transactions"], seen["accounts"]) == ("read", "read", "unavailable")
+
+
+def test_set_variables_are_unknown_when_their_scope_is_not_shown(server, dbaudit):
+    if server.flavor != "mysql":
+        return  # MariaDB shows scope and origin to everybody
+    server.account("aud", "PROCESS ON *.*")
+    server.set_global(max_connections=222)
+    report = audit(dbaudit, server, "--only", "VAR002")
+    assert sources(report)["global_variables"]["status"] == "read"
+    found = results(report, "VAR002")
+    assert [result["outcome"] for result in found] == ["unknown"], found
+    assert "SELECT command denied" in str(found) and PERFORMANCE_SCHEMA in str(found)
+
+
+def test_threads_that_cannot_be_read_make_partial_what_needs_them(server, dbaudit):
+    """One table is missing from the account's grants: what maps threads to sessions must not shrink in silence."""
+    if server.flavor != "mysql":
+        return
+    needed = ("metadata_locks", "table_handles", "events_statements_current", "variables_by_thread", "data_lock_waits", "setup_instruments", "setup_consumers")
+    server.account("aud", ["PROCESS ON *.*", *(f"SELECT ON performance_schema.{table}" for table in needed)])
+    seen = sources(audit(dbaudit, server))
+    for name in ("metadata_locks", "table_handles", "statements", "session_variables", "row_lock_waits"):
+        assert (seen[name]["status"], seen[name]["remedy"]) == ("partial", PERFORMANCE_SCHEMA), seen[name]
+        assert "'threads'" in seen[name]["reason"]
+
+
+def test_switched_off_consumers_are_said_to_be_off(server, dbaudit):
+    if server.flavor != "mysql":
+        return
+    server.account("aud", ["PROCESS ON *.*", "SELECT ON performance_schema.*"])
+    for consumer, hidden in (("global_instrumentation", {"metadata_locks", "statements"}), ("thread_instrumentation", {"statements"})):
+        switch = "UPDATE performance_schema.setup_consumers SET ENABLED = %s WHERE NAME = %s"
+        server.admin(switch, ("NO", consumer))
+        try:
+            seen = sources(audit(dbaudit, server))
+        finally:
+            server.admin(switch, ("YES", consumer))
+        for name in ("metadata_locks", "statements"):
+            assert (seen[name]["status"] == "unavailable") == (name in hidden)
+            assert name not in hidden or f"'{consumer}'" in seen[name]["reason"] and "setup_consumers" in seen[name]["remedy"]

@@ -304,6 +304,20 @@ def test_stall_does_not_hang_the_auditor(server, dbaudit, aud, shop, stall):
             assert during == before
 
 
+def test_interval_longer_than_the_time_limit_is_not_slept_through(server, dbaudit, aud):
+    begun = time.monotonic()
+    run = dbaudit("audit", "--format", "json", "--only", "VAR001", "--interval", "60s", "--timeout", "5s", server=server)
+    assert time.monotonic() - begun < 5
+    status = sources(run.json())["status"]
+    assert status["status"] == "read" and "no rates" in status["reason"]
+
+
+def test_names_of_user_locks_are_not_stored_when_redacted(server, dbaudit, aud):
+    server.connect().cursor().execute("SELECT GET_LOCK('user-jane@example.com', 1)")
+    assert dbaudit("snapshot", "-o", "s.db", "--redact", server=server).code in (0, 3)
+    assert b"jane@example" not in (dbaudit.home / "s.db").read_bytes()
+
+
 # --- replication
 
 

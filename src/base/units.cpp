@@ -88,12 +88,16 @@ double Margin::of(double base) const { return std::clamp(ratio * base, at_least,
 
 std::optional<Margin> parse_margin(std::string_view text) {
   // A duration, or a plain number.
-  const auto amount = [](std::string_view part) -> std::optional<double> {
-    if (const std::optional<Seconds> duration = parse_duration(part)) return duration->count();
+  Margin margin;
+  const auto amount = [&margin](std::string_view part) -> std::optional<double> {
+    if (const std::optional<Seconds> duration = parse_duration(part)) {
+      margin.in_seconds = true;
+      return duration->count();
+    }
+    margin.in_counts = true;
     const std::optional<double> number = take_number(part);
     return number && part.empty() ? number : std::nullopt;
   };
-  Margin margin;
   margin.at_most = std::numeric_limits<double>::infinity();
   bool first = true;
   for (const std::string& piece : split(text, ',')) {
@@ -121,6 +125,7 @@ std::optional<Margin> parse_margin(std::string_view text) {
     if (!bound || margin.ratio == 0) return std::nullopt;
     (least ? margin.at_least : margin.at_most) = *bound;
   }
+  if (margin.in_seconds && margin.in_counts) return std::nullopt;
   return margin;
 }
 

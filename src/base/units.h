@@ -23,6 +23,8 @@ struct Margin {
   double ratio = 0;
   double at_least = 0;
   double at_most = 0;
+  bool in_seconds = false;  // some amount was written as a duration ...
+  bool in_counts = false;   // ... or as a plain number; never both
   [[nodiscard]] double of(double base) const;
 };
 std::optional<Margin> parse_margin(std::string_view text);

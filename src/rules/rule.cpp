@@ -38,7 +38,8 @@ std::string_view wanted_form(ParameterType type) {
     case ParameterType::duration: return "a duration such as \"5m\"";
     case ParameterType::count: return "a whole number";
     case ParameterType::ratio: return "a ratio such as \"80%\" or 0.8";
-    case ParameterType::margin: return "a margin such as \"10%, at least 5s, at most 30s\" or \"5s\"";
+    case ParameterType::duration_margin: return "a margin such as \"10%, at least 5s, at most 30s\" or \"5s\"";
+    case ParameterType::count_margin: return "a margin such as \"10%, at least 5\" or 5";
   }
   return "";
 }
@@ -72,9 +73,12 @@ std::optional<Value> parse_parameter(ParameterType type, const TomlValue& writte
       if (ratio && *ratio >= 0 && *ratio <= 1) return Value{*ratio};
       break;
     }
-    case ParameterType::margin: {
+    case ParameterType::duration_margin:
+    case ParameterType::count_margin: {
       const std::string spec = text != nullptr ? *text : integer != nullptr ? std::to_string(*integer) : "";
-      if (parse_margin(spec)) return Value{spec};
+      const std::optional<Margin> margin = parse_margin(spec);
+      if (!margin) break;
+      if (type == ParameterType::duration_margin ? !margin->in_counts : !margin->in_seconds) return Value{spec};
       break;
     }
   }
@@ -103,12 +107,14 @@ void parse_parameters(TomlReader& rule_reader, Rule& rule, Problems& problems) {
   const std::map<std::string, ParameterType> types{{"duration", ParameterType::duration},
                                                    {"count", ParameterType::count},
                                                    {"ratio", ParameterType::ratio},
-                                                   {"margin", ParameterType::margin}};
+                                                   {"duration_margin", ParameterType::duration_margin},
+                                                   {"count_margin", ParameterType::count_margin}};
   for (const auto& [name, value] : *table->get<TomlMembers>()) {
     TomlReader reader(value, rule.file, fmt::format("rule {}, parameter '{}'", rule.id, name), problems);
     Parameter parameter;
     parameter.name = name;
-    const std::optional<std::string> type = reader.one_of("type", {"duration", "count", "ratio", "margin"});
+    const std::optional<std::string> type =
+        reader.one_of("type", {"duration", "count", "ratio", "duration_margin", "count_margin"});
     parameter.doc = reader.required_text("doc");
     const TomlValue* standard = reader.value("default");
     if (!type && !reader.has("type")) reader.problem("type", "'type' is missing");

@@ -21,7 +21,9 @@ enum class ParameterType {
   duration,  // "5m"; bound as seconds
   count,     // 3; bound as an integer
   ratio,     // 0.8 or "80%"; bound as 0.8
-  margin,    // "10%, at least 5s, at most 30s"; bound as text for margin_of(:name, value)
+  // For margin_of(:name, value); bound as text.
+  duration_margin,  // "10%, at least 5s, at most 30s" or "5s"
+  count_margin,     // "10%, at least 5" or 5
 };
 
 struct Parameter {

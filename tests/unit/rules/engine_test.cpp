@@ -238,6 +238,16 @@ TEST_CASE("unknown parameters and wrong values in dbaudit.toml are problems") {
         "dbaudit.toml:4: parameter 'limit' must be a duration such as \"5m\"\n");
 }
 
+TEST_CASE("margins know whether they are durations or counts") {
+  const auto fits = [](ParameterType type, const TomlValue& value) { return parse_parameter(type, value).has_value(); };
+  CHECK(fits(ParameterType::duration_margin, {std::string("10%, at least 5s"), 1}));
+  CHECK(fits(ParameterType::duration_margin, {std::string("0s"), 1}));
+  CHECK_FALSE(fits(ParameterType::duration_margin, {std::int64_t{5}, 1}));
+  CHECK(fits(ParameterType::count_margin, {std::int64_t{5}, 1}));
+  CHECK(fits(ParameterType::count_margin, {std::string("10%, at least 5"), 1}));
+  CHECK_FALSE(fits(ParameterType::count_margin, {std::string("10s"), 1}));
+}
+
 TEST_CASE("the shipped rules are well-formed, tested in all three ways, and have published references") {
   Problems problems;
   std::vector<Rule> rules = parse_rules({DBAUDIT_SOURCE_RULES}, RuleTests::read, problems);

@@ -1,6 +1,7 @@
 // Runs dbaudit's own main function again and again in one process: what a run forgets to give back adds up.
 //
-//   repeat TIMES SUBCOMMAND ARGUMENT...     prints the peak resident memory after a tenth of the runs and at the end, in KiB
+//   repeat TIMES SUBCOMMAND ARGUMENT...     prints the peak resident memory after a tenth of the runs and at the end,
+//   in KiB
 #include <sys/resource.h>
 
 #include <cstdio>

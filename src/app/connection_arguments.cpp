@@ -1,10 +1,13 @@
 #include "app/connection_arguments.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
@@ -30,26 +33,68 @@ std::optional<std::string> password_from_file(const std::string& path, Problems&
   return line;
 }
 
-// From the terminal itself, so that it works with stdin redirected, and without echo.
+volatile std::sig_atomic_t interrupted = 0;
+void note_signal(int signal) { interrupted = signal; }
+
+// Echo is off and fatal signals only end read() while this lives, so that they leave no silent terminal behind.
+class Silence {
+ public:
+  explicit Silence(int terminal) : terminal_(terminal), silent_(tcgetattr(terminal, &before_) == 0) {
+    if (!silent_) return;
+    struct sigaction noting {};
+    noting.sa_handler = note_signal;  // no SA_RESTART
+    for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &noting, &handlers_[i]);
+    termios silent = before_;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    tcsetattr(terminal, TCSAFLUSH, &silent);
+  }
+  Silence(const Silence&) = delete;
+  Silence& operator=(const Silence&) = delete;
+  ~Silence() {
+    if (!silent_) return;
+    tcsetattr(terminal_, TCSAFLUSH, &before_);
+    for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &handlers_[i], nullptr);
+  }
+
+ private:
+  static constexpr std::array<int, 4> kSignals{SIGINT, SIGTERM, SIGQUIT, SIGHUP};
+  int terminal_;
+  termios before_{};
+  bool silent_;
+  std::array<struct sigaction, 4> handlers_{};
+};
+
+// From the terminal itself, so that it works with all of stdin, stdout and stderr redirected, and without echo.
 std::optional<std::string> password_from_prompt(Problems& problems) {
-  std::ifstream in("/dev/tty");
-  std::ofstream out("/dev/tty");
-  if (!in || !out) {
+  const int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC);
+  if (terminal < 0) {
     problems.add(
-        "--password asks on the terminal, and there is none; use --password-file, --password-stdin or "
+        "a password is to be asked for on the terminal, and there is none; use --password-file, --password-stdin or "
         "DBAUDIT_PASSWORD");
     return std::nullopt;
   }
-  termios before{};
-  const bool changed = tcgetattr(STDERR_FILENO, &before) == 0;
-  termios silent = before;
-  silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-  if (changed) tcsetattr(STDERR_FILENO, TCSAFLUSH, &silent);
-  out << "Password: " << std::flush;
+  const auto say = [terminal](std::string_view text) {
+    return write(terminal, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  };
   std::string line;
-  std::getline(in, line);
-  if (changed) tcsetattr(STDERR_FILENO, TCSAFLUSH, &before);
-  out << "\n";
+  bool ended = false;
+  {
+    const Silence silence(terminal);
+    const bool asked = say("Password: ");
+    char c = '\0';
+    while (asked && interrupted == 0 && read(terminal, &c, 1) == 1) {
+      ended = c == '\n';
+      if (ended) break;
+      line += c;
+    }
+    say("\n");
+  }
+  close(terminal);
+  if (interrupted != 0) std::raise(interrupted);
+  if (!ended && line.empty()) {
+    problems.add("no password was given on the terminal");
+    return std::nullopt;
+  }
   return line;
 }
 
@@ -107,7 +152,9 @@ ServerDeclaration declaration(const ServerConfig& server) {
 
 void ConnectionArguments::add_to(CLI::App& app, bool several) {
   const std::string group = "Connection";
-  app.add_option("-h,--host", host, "Server to connect to")->group(group);
+  app.add_option("-h,--host", host, "Server to connect to")
+      ->check([](const std::string& text) { return std::string(text.empty() ? "must not be empty" : ""); })
+      ->group(group);
   app.add_option("-P,--port", port, "TCP port")->check(CLI::Range(1, 65535))->group(group);
   app.add_option("-u,--user", user, "Account name")->group(group);
   app.add_option("-S,--socket", socket, "Unix socket")->group(group);
@@ -137,12 +184,21 @@ void ConnectionArguments::add_to(CLI::App& app, bool several) {
 std::vector<CollectRequest> resolve_servers(const ConnectionArguments& arguments, const Config& config, bool several,
                                             Problems& problems) {
   const ConnectionRequest command_line = from_arguments(arguments, problems);
+  if (!arguments.servers.empty() && (!arguments.host.empty() || !arguments.socket.empty() || !arguments.url.empty())) {
+    problems.add("--server names a server of dbaudit.toml; -h, -S and --url name another one");
+  }
+  if (!arguments.socket.empty() && !arguments.host.empty() && arguments.host != "localhost")
+    problems.add("-S is a socket of this machine; it does not go with -h of another one");
   std::optional<std::string> password;
   if (!arguments.password_file.empty()) password = password_from_file(arguments.password_file, problems);
   if (arguments.password_stdin) {
     std::string line;
-    std::getline(std::cin, line);
-    password = line;
+    if (std::getline(std::cin, line)) {
+      if (!line.empty() && line.back() == '\r') line.pop_back();
+      password = line;
+    } else {
+      problems.add("--password-stdin: standard input is empty");
+    }
   }
   if (arguments.ask_password) password = password_from_prompt(problems);
 

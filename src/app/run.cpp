@@ -1,13 +1,50 @@
 #include "app/run.h"
 
+#include <algorithm>
 #include <csignal>
 #include <iostream>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "app/command.h"
 #include "app/exit_codes.h"
 #include "app/output.h"
 
 namespace dbaudit {
+namespace {
+
+// -pSECRET is the mysql client's habit; CLI11 would take it for -p -S ECRET, or repeat it in an error message.
+bool carries_password(std::string_view argument) {
+  if (argument.rfind("--", 0) == 0) {
+    if (argument == "--password" || argument == "--password-stdin" || argument == "--password-file") return false;
+    if (argument.rfind("--password-file=", 0) == 0) return false;
+    return argument.rfind("--pas", 0) == 0 || argument.rfind("--pw", 0) == 0;
+  }
+  if (argument.empty() || argument.front() != '-') return false;
+  const std::size_t letter = argument.find_first_not_of('v', 1);  // -v may stand before it
+  return letter != std::string_view::npos && argument[letter] == 'p' && letter + 1 < argument.size();
+}
+
+// What follows '=' or "://", and a word behind -p, may be a password.
+std::string without_values(std::string message, const std::vector<std::string>& arguments) {
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    if (arguments[i].empty() || (arguments[i - 1] != "-p" && arguments[i - 1] != "--password")) continue;
+    const std::size_t at = message.find(": " + arguments[i]);
+    if (at != std::string::npos) message.replace(at + 2, arguments[i].size(), "(not repeated: behind -p)");
+  }
+  std::string out;
+  for (std::size_t begin = 0; begin < message.size();) {
+    const std::size_t end = std::min(message.find('\n', begin), message.size());
+    const std::string line = message.substr(begin, end - begin);
+    const std::size_t cut = std::min(line.find("://"), line.find('='));
+    out += (cut == std::string::npos ? line : line.substr(0, cut) + "...") + "\n";
+    begin = end + 1;
+  }
+  return out;
+}
+
+}  // namespace
 
 int run(int argc, const char* const* argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe ends a write, not the program
@@ -18,6 +55,19 @@ int run(int argc, const char* const* argv) {
   Action action;
   for (const auto add : {add_audit, add_snapshot, add_query, add_schema, add_rules, add_pools, add_grants})
     add(app, action);
+  const std::vector<std::string> arguments(argv, argv + argc);
+  for (const std::string& argument : arguments) {
+    if (argument == "--") break;
+    if (!carries_password(argument)) continue;
+    write_stderr(
+        "an argument starts with -p or --pas and is no option of dbaudit; its value is not repeated here. A password "
+        "as an argument would stand in the process list: use -p alone, --password-file, --password-stdin or "
+        "DBAUDIT_PASSWORD");
+    return kExitBadInput;
+  }
+  app.failure_message([&arguments](const CLI::App* failed, const CLI::Error& error) {
+    return without_values(CLI::FailureMessage::simple(failed, error), arguments);
+  });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -49,9 +49,9 @@ class [[nodiscard]] Result {
   [[nodiscard]] bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
 
-  [[nodiscard]] T& value() & { return check_value(), *std::get_if<0>(&state_); }
-  [[nodiscard]] const T& value() const& { return check_value(), *std::get_if<0>(&state_); }
-  [[nodiscard]] T&& value() && { return check_value(), std::move(*std::get_if<0>(&state_)); }
+  [[nodiscard]] T& value() & { return check_value(), std::get<0>(state_); }
+  [[nodiscard]] const T& value() const& { return check_value(), std::get<0>(state_); }
+  [[nodiscard]] T&& value() && { return check_value(), std::move(std::get<0>(state_)); }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(*this).value(); }
@@ -60,7 +60,7 @@ class [[nodiscard]] Result {
 
   [[nodiscard]] const Error& error() const {
     if (ok()) std::abort();
-    return *std::get_if<1>(&state_);
+    return std::get<1>(state_);
   }
 
  private:

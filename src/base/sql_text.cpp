@@ -1,7 +1,5 @@
 #include "base/sql_text.h"
 
-#include <array>
-
 #include "base/text.h"
 
 namespace dbaudit {
@@ -163,16 +161,25 @@ std::string without_secrets(std::string_view statement) {
 }
 
 bool is_secret_variable(std::string_view name) {
-  // report_password: MySQL refman "Replica Server Options"; *_bind_root_pwd: "LDAP Pluggable Authentication";
-  // wsrep_sst_auth, wsrep_provider_options (may hold socket.ssl_key passwords): MariaDB "Galera Cluster System
-  // Variables".
-  constexpr std::array<std::string_view, 5> kSecrets{"report_password", "wsrep_sst_auth", "wsrep_provider_options",
-                                                     "authentication_ldap_simple_bind_root_pwd",
-                                                     "authentication_ldap_sasl_bind_root_pwd"};
-  for (const std::string_view secret : kSecrets) {
-    if (equals_ignoring_case(name, secret)) return true;
+  // wsrep_provider_options may hold socket.ssl_key passwords (MariaDB "Galera Cluster System Variables");
+  // file_key_management_filekey may be the key itself (MariaDB "File Key Management"); *_bind_root_pwd: MySQL "LDAP
+  // Pluggable Authentication". The endings are for what plugins and forks add.
+  const std::string lower = to_lower(name);
+  for (const std::string_view secret : {"wsrep_provider_options", "file_key_management_filekey"}) {
+    if (lower == secret) return true;
   }
-  return false;
+  // A switch and a plugin whose names only look like it.
+  for (const std::string_view harmless :
+       {"log_builtin_as_identified_by_password", "validate_password", "disconnect_on_expired_password",
+        "sha256_password", "caching_sha2_password"}) {
+    if (lower == harmless) return false;
+  }
+  for (const std::string_view ending :
+       {"_password", "_pwd", "_secret", "_secret_id", "_sst_auth", "_access_key", "_passphrase", "_management_token"}) {
+    if (lower.size() >= ending.size() && lower.compare(lower.size() - ending.size(), ending.size(), ending) == 0)
+      return true;
+  }
+  return lower.find("secret_key") != std::string::npos;
 }
 
 }  // namespace dbaudit

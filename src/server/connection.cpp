@@ -33,7 +33,7 @@ namespace {
 // (seconds). time_zone: innodb_trx.trx_started is in the server's own zone.
 constexpr std::string_view kSessionGuards =
     "SET NAMES utf8mb4, SESSION lock_wait_timeout=1, SESSION time_zone='SYSTEM'"
-    " /*!50720 , SESSION transaction_read_only=1, SESSION max_execution_time=10000 */"
+    " /*!50708 , SESSION max_execution_time=10000 */ /*!50720 , SESSION transaction_read_only=1 */"
     " /*M!100101 , SESSION tx_read_only=1, SESSION max_statement_time=10 */";
 
 constexpr std::string_view kCipher = "SHOW SESSION STATUS LIKE 'Ssl_cipher'";
@@ -43,18 +43,24 @@ constexpr auto kRefusedPause = std::chrono::milliseconds(50);
 constexpr auto kRefusedPatience = std::chrono::milliseconds(1500);
 
 // Without a verified peer, anybody in between may ask for the password in the clear, and the client library would
-// hand it over. An option file is the only way to tell it which plugins it may use; it is read from memory.
-std::string allowed_plugins_file() {
-  static const int file = [] {
+// hand it over; and no server may make "dialog" ask questions on the terminal. An option file is the only way to tell
+// the library which plugins it may use; it is read from memory. Empty when that cannot be had.
+std::string allowed_plugins_file(bool verified) {
+  const auto make = [](std::string_view text) {
     const int descriptor = memfd_create("dbaudit", MFD_CLOEXEC);
-    constexpr std::string_view kText =
-        "[client]\n"
-        "restricted-auth=mysql_native_password,caching_sha2_password,client_ed25519,parsec,auth_gssapi_client\n";
-    if (descriptor >= 0 && write(descriptor, kText.data(), kText.size()) != static_cast<ssize_t>(kText.size()))
-      return -1;
+    if (descriptor >= 0 && write(descriptor, text.data(), text.size()) != static_cast<ssize_t>(text.size())) return -1;
     return descriptor;
-  }();
-  return file < 0 ? "" : fmt::format("/proc/self/fd/{}", file);
+  };
+  static const int any_peer = make(
+      "[client]\n"
+      "restricted-auth=mysql_native_password,caching_sha2_password,client_ed25519,parsec,auth_gssapi_client\n");
+  static const int verified_peer = make(
+      "[client]\n"
+      "restricted-auth=mysql_native_password,caching_sha2_password,client_ed25519,parsec,auth_gssapi_client,"
+      "sha256_password,mysql_clear_password\n");
+  const int file = verified ? verified_peer : any_peer;
+  const std::string path = fmt::format("/proc/self/fd/{}", file);
+  return file < 0 || access(path.c_str(), R_OK) != 0 ? "" : path;
 }
 
 sql::Driver* driver() {
@@ -100,10 +106,8 @@ sql::ConnectOptionsMap connect_options(const ConnectionOptions& options, int por
 #else
   if (offer) map["sslEnforce"] = true;
   if (verify) map["sslVerify"] = true;
-  if (!verify) {
-    map["readDefaultFile"] = sql::SQLString(allowed_plugins_file());
-    map["readDefaultGroup"] = sql::SQLString("client");
-  }
+  map["readDefaultFile"] = sql::SQLString(allowed_plugins_file(verify));
+  map["readDefaultGroup"] = sql::SQLString("client");
 #endif
   if (offer && !options.ssl_ca.empty()) map["sslCA"] = sql::SQLString(options.ssl_ca);
   if (offer && !options.ssl_cert.empty()) map["sslCert"] = sql::SQLString(options.ssl_cert);
@@ -121,6 +125,15 @@ Result<std::unique_ptr<sql::Connection>> connect_once(const ConnectionOptions& o
   if (left <= Seconds{0}) {
     return Error{ErrorKind::timeout, fmt::format("cannot {}: the time for this run (--timeout) is over", doing)};
   }
+#if !defined(MYSQL_CONCPP_VERSION_MAJOR)
+  if (allowed_plugins_file(options.ssl_mode == SslMode::verify_identity).empty()) {
+    return Error{ErrorKind::other,
+                 fmt::format("cannot {}: without a file in memory (memfd_create, /proc) the client library cannot be "
+                             "kept from sending the password in the clear",
+                             doing),
+                 "Mount /proc and allow more open files"};
+  }
+#endif
   const auto started = std::chrono::steady_clock::now();
   try {
     sql::ConnectOptionsMap map = connect_options(options, port, left);

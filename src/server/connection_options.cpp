@@ -1,9 +1,11 @@
 #include "server/connection_options.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <filesystem>
@@ -40,7 +42,7 @@ std::string percent_decoded(std::string_view text) {
   return out;
 }
 
-Error bad_url(std::string why) {
+Error bad_url(const std::string& why) {
   return {ErrorKind::bad_input, "connection URL: " + why, "Write mysql://USER@HOST:PORT or unix:///PATH/TO/SOCKET"};
 }
 
@@ -58,6 +60,12 @@ std::string default_socket() {
 std::string system_user() {
   const passwd* entry = getpwuid(geteuid());
   return entry == nullptr ? "" : entry->pw_name;
+}
+
+std::string first_word(std::string_view key) {
+  std::size_t end = 0;
+  while (end < key.size() && (is_letter(key[end]) || is_digit(key[end]) || key[end] == '_')) ++end;
+  return std::string(key.substr(0, end));
 }
 
 void check_file(const std::string& path, std::string_view option, Problems& problems) {
@@ -119,7 +127,8 @@ Result<ConnectionRequest> parse_connection_url(std::string_view url) {
   }
   if (!port.empty()) {
     request.port = parse_port(port.substr(1));
-    if (port.front() != ':' || !request.port) return bad_url(fmt::format("'{}' is not a port", port));
+    // Not quoted: of mysql://USER:PASSWORD this would be the password.
+    if (port.front() != ':' || !request.port) return bad_url("what follows the host is not a port from 1 to 65535");
   }
   if (request.host->empty()) return bad_url("it names no host");
   return request;
@@ -131,6 +140,15 @@ ConnectionRequest request_from_option_files(const std::vector<OptionFileEntry>& 
                                        "ssl_mode",  "ssl_ca", "ssl_cert", "ssl_key", "ssl_verify_server_cert",
                                        "spare_port"};
   for (const OptionFileEntry& entry : entries) {
+    // "password x" without '=': what follows the first word may be a secret.
+    const std::string word = first_word(entry.key);
+    if (word != entry.key) {
+      const bool ours = entry.group.rfind("dbaudit", 0) == 0;
+      if (ours || std::find(known.begin(), known.end(), word) != known.end()) {
+        problems.add(entry.file, entry.line, fmt::format("[{}] {}: there is no '=' behind it", entry.group, word));
+      }
+      continue;
+    }
     const auto bad = [&](std::string_view wanted) {
       problems.add(entry.file, entry.line,
                    fmt::format("[{}] {} = {}: {}", entry.group, entry.key, entry.value, wanted));
@@ -174,8 +192,11 @@ ConnectionRequest merged(ConnectionRequest first, const ConnectionRequest& secon
   // A host on one side and a socket on the other are two different servers: the first source decides.
   if (!first.host && !first.socket) {
     first.host = second.host;
-    first.socket = second.socket;
-    if (!first.port) first.port = second.port;
+    // A port that somebody asked for means TCP; a socket of a weaker source must not win over it.
+    if (!first.port) {
+      first.socket = second.socket;
+      first.port = second.port;
+    }
   } else if (first.host && !first.port) {
     first.port = second.port;
   }
@@ -233,8 +254,11 @@ ConnectionOptions resolve(const ConnectionRequest& request, const std::string& n
 }
 
 bool is_loopback(const ConnectionOptions& options) {
-  return !options.socket.empty() || options.host == "localhost" || options.host == "::1" ||
-         options.host.rfind("127.", 0) == 0;
+  if (!options.socket.empty() || options.host == "localhost") return true;
+  in_addr four{};
+  if (inet_pton(AF_INET, options.host.c_str(), &four) == 1) return ntohl(four.s_addr) >> 24U == 127;
+  in6_addr six{};
+  return inet_pton(AF_INET6, options.host.c_str(), &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
 }
 
 }  // namespace dbaudit

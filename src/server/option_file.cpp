@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kMaxIncludeDepth = 10;  // as in MySQL's mysys/my_default.cc
 
-// Where an unquoted '#' begins a comment: at the start, or after white space.
+// An unquoted '#' begins a comment wherever it stands, as in remove_end_comment() of MySQL's mysys/my_default.cc.
 std::string_view without_comment(std::string_view text) {
   char quote = '\0';
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -27,7 +27,7 @@ std::string_view without_comment(std::string_view text) {
       }
     } else if (c == '\'' || c == '"') {
       quote = c;
-    } else if (c == '#' && (i == 0 || text[i - 1] == ' ' || text[i - 1] == '\t')) {
+    } else if (c == '#') {
       return text.substr(0, i);
     }
   }
@@ -60,7 +60,7 @@ std::string unquoted(std::string_view value) {
 
 class Reader {
  public:
-  explicit Reader(Problems& problems) : problems_(problems) {}
+  Reader(Problems& problems, bool must_be_readable) : problems_(problems), must_be_readable_(must_be_readable) {}
 
   void file(const std::string& path, int depth) {
     struct stat info {};
@@ -70,7 +70,7 @@ class Reader {
     }
     std::ifstream in(path);
     if (!in) {
-      problems_.add(path, 0, "the option file cannot be read");
+      if (must_be_readable_) problems_.add(path, 0, "the option file cannot be read");
       return;
     }
     std::string group;
@@ -125,7 +125,8 @@ class Reader {
       for (const auto& child : std::filesystem::directory_iterator(target, error)) {
         if (child.path().extension() == ".cnf") found.push_back(child.path().string());
       }
-      if (error) problems_.add(path, line, fmt::format("{}: {}", target.string(), error.message()));
+      if (error && must_be_readable_)
+        problems_.add(path, line, fmt::format("{}: {}", target.string(), error.message()));
       std::sort(found.begin(), found.end());
       for (const std::string& child : found) file(child, depth + 1);
     } else {
@@ -134,32 +135,36 @@ class Reader {
   }
 
   Problems& problems_;
+  bool must_be_readable_;
 };
 
 }  // namespace
 
 std::vector<OptionFileEntry> read_option_file(const std::string& path, Problems& problems) {
-  Reader reader(problems);
+  Reader reader(problems, true);
   reader.file(path, 0);
   return std::move(reader.entries);
 }
 
 std::vector<OptionFileEntry> client_options(const OptionFileChoice& choice, Problems& problems) {
-  std::vector<std::string> files;
-  const auto add_if_there = [&files](const std::string& path) {
-    if (std::filesystem::exists(path)) files.push_back(path);
+  struct File {
+    std::string path;
+    bool named;  // by the user; the default ones are skipped when they are missing or not for this user's eyes
   };
+  std::vector<File> files;
   if (!choice.defaults_file.empty()) {
-    files.push_back(choice.defaults_file);
+    files.push_back({choice.defaults_file, true});
   } else {
-    add_if_there("/etc/my.cnf");
-    add_if_there("/etc/mysql/my.cnf");
-    if (!choice.defaults_extra_file.empty()) files.push_back(choice.defaults_extra_file);
-    if (!choice.home.empty()) add_if_there(choice.home + "/.my.cnf");
+    files.push_back({"/etc/my.cnf", false});
+    files.push_back({"/etc/mysql/my.cnf", false});
+    if (!choice.defaults_extra_file.empty()) files.push_back({choice.defaults_extra_file, true});
+    if (!choice.home.empty()) files.push_back({choice.home + "/.my.cnf", false});
   }
   std::vector<OptionFileEntry> wanted;
-  for (const std::string& path : files) {
-    for (OptionFileEntry& entry : read_option_file(path, problems)) {
+  for (const File& file : files) {
+    Reader reader(problems, file.named);
+    reader.file(file.path, 0);
+    for (OptionFileEntry& entry : reader.entries) {
       for (const std::string_view base : {"client", "dbaudit"}) {
         if (entry.group == base ||
             (!choice.group_suffix.empty() && entry.group == std::string(base) + choice.group_suffix)) {

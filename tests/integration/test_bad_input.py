@@ -64,7 +64,7 @@ BAD_RULES = {
     "unused parameter": (replaced("<= :limit", "<= 5"), 7, r"parameter 'limit' is not used"),
     "wrong unit of a parameter": (replaced('"8h"', '"8 parsecs"'), 20, r"'default' must be a duration"),
     "parameter without a unit": (replaced('"8h"', "8"), 20, r"'default' must be a duration"),
-    "unknown parameter type": (replaced('type = "duration"', 'type = "time"'), 19, r"must be one of duration, count, ratio, margin"),
+    "unknown parameter type": (replaced('type = "duration"', 'type = "time"'), 19, r"must be one of duration, count, ratio, duration_margin, count_margin"),
     "bad placeholder": (replaced("{wait_timeout_s:duration}", "{wait_timeout:duration}"), None, r"'\{wait_timeout\}' is no column of its statement"),
     "unknown format": (replaced("{wait_timeout_s:duration}", "{wait_timeout_s:parsecs}"), None, r"parsecs"),
     "unclosed placeholder": (replaced("{wait_timeout_s:duration}", "{wait_timeout_s"), None, r"message"),
@@ -229,7 +229,7 @@ red = 1
 CONFIG_PROBLEMS = [
     (2, r"'max_idle' must be a duration"), (3, r"no rule has a parameter 'no_such_parameter'"), (4, r"'safety_margin' must be a margin"),
     (7, r"VAR001 must be"), (8, r"no rule 'NOPE001'"), (9, r"TRX001 must be"), (12, r"unknown key 'nmae'; did you mean 'name'"),
-    (11, r"'name' is missing"), (15, r"holds a password"), (19, r"99999' is not a port"), (22, r"must be one of primary, replica"), (23, r"must be a size"),
+    (11, r"'name' is missing"), (15, r"holds a password"), (19, r"not a port"), (22, r"must be one of primary, replica"), (23, r"must be a size"),
     (25, r"declared twice"), (25, r"unknown scheme 'postgres'"), (30, r"needs a 'url' or an 'option_file'"), (32, r"names no declared server 'nobody'"),
     (0, r"no-such-file"), (37, r"no rule has a parameter 'nonsense'"), (39, r"unknown key 'colours'"),
 ]  # fmt: skip
@@ -359,8 +359,14 @@ def test_bad_argument(refused, arguments, said):
     assert said in "\n".join(refused(*arguments))
 
 
-def test_a_password_is_never_an_argument(refused):
-    assert "hunter2" not in "\n".join(refused("--password=hunter2"))
+@pytest.mark.parametrize("arguments", [
+    ["--password=hunter2"], ["--passwrod=hunter2"], ["--passwrod", "hunter2"], ["--pasword=hunter2"], ["--pwd=hunter2"], ["--secret=hunter2"],
+    ["--password-fiel=hunter2"], ["-phunter2"], ["-vphunter2"], ["-pS3cret-hunter2"], ["-p", "hunter2"], ["--password", "hunter2"],
+    ["mysql://aud:hunter2@db"], ["--url", "mysql://aud:hunter2"], ["--url", "mysql://aud:hunter2@db"],
+], ids=" ".join)  # fmt: skip
+def test_a_password_is_never_an_argument(refused, arguments):
+    lines = "\n".join(refused(*arguments))
+    assert lines and "unter2" not in lines and "hunter" not in lines
 
 
 @pytest.mark.parametrize("sql, said", [
@@ -390,3 +396,24 @@ def test_option_file_problems_are_told_together(refused, dbaudit):
         assert any(re.search(rf"my\.cnf:{line}: .*{said}", text) for text in lines), f"{line}: {said} not in\n" + "\n".join(lines)
     assert any("gone.cnf" in text for text in lines)
     assert not any("unknown-to-us" in text for text in lines)
+
+
+def test_option_file_problems_repeat_no_password(refused, dbaudit):
+    (dbaudit.home / "my.cnf").write_text("[client]\npassword hunter2\n[dbaudit]\npasswrod hunter2\n")
+    lines = "\n".join(refused("--defaults-file", "my.cnf"))
+    assert "my.cnf:2: [client] password" in lines and "my.cnf:4: " in lines and "hunter2" not in lines
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["--password-stdin"], "standard input is empty"),
+    (["-S", "/no/such.sock", "-h", "db"], "-S is a socket"),
+    (["-h", ""], "must not be empty"),
+    (["--server", "a", "-h", "db"], "-h, -S and --url"),
+    (["--server", "a", "-S", "/no/such.sock"], "-h, -S and --url"),
+    (["--server", "a", "--url", "mysql://db"], "-h, -S and --url"),
+])  # fmt: skip
+def test_contradictions_connect_nowhere(dbaudit, arguments, said):
+    (dbaudit.home / "dbaudit.toml").write_text('[[server]]\nname = "a"\nurl = "mysql://aud@127.0.0.1:1"\n')
+    run = dbaudit("audit", *arguments)
+    assert run.code == 2 and said in run.err, run
+

@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import termios
@@ -149,6 +150,54 @@ def test_interval_gives_rates(server, dbaudit, aud):
     assert dbaudit("snapshot", "--interval", "200ms", "-o", "s.db", server=server).code in (0, 3)
     row = dbaudit("query", "--format", "json", "--from", "s.db", "SELECT questions, uptime FROM global_status_rate").json()[0]
     assert row["questions"] > 0 and row["uptime"] >= 0
+
+
+# --- the password prompt
+
+
+def prompted(dbaudit, *answers):
+    """(exit code, what the terminal got, stderr, whether it echoes afterwards): a terminal that is none of 0, 1, 2."""
+    argv = dbaudit.argv("query", "SELECT 1", "-p", "-h", "127.0.0.1", "-P", "1", "-u", "aud", "--timeout", "2s")
+    read_end, write_end = os.pipe()
+    child, leader = pty.fork()
+    if child == 0:
+        os.dup2(0, 9)  # somebody must hold the terminal open until dbaudit opens it itself
+        nothing = os.open("/dev/null", os.O_RDWR)
+        for number, target in ((0, nothing), (1, nothing), (2, write_end)):
+            os.dup2(target, number)
+        os.chdir(dbaudit.home)
+        os.execve(argv[0], argv, dbaudit.environment(password=None))
+    os.close(write_end)
+    got = b""
+    while b"Password: " not in got:
+        got += os.read(leader, 1000)
+    assert not termios.tcgetattr(leader)[3] & termios.ECHO
+    for answer in answers:
+        os.write(leader, answer)
+    end = time.monotonic() + 20
+    while (done := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < end:
+        time.sleep(0.02)
+    echoes = bool(termios.tcgetattr(leader)[3] & termios.ECHO)
+    with open(read_end, "rb") as said:
+        errors = said.read().decode()
+    got += os.read(leader, 1000)
+    os.close(leader)
+    return os.waitstatus_to_exitcode(done[1]), got.decode(), errors, echoes
+
+
+def test_the_prompt_is_silent_with_everything_redirected(dbaudit):
+    code, text, errors, echoes = prompted(dbaudit, b"hunter2\n")
+    assert code == 3 and "connect" in errors and "hunter2" not in text + errors and echoes
+
+
+def test_an_interrupted_prompt_leaves_an_echoing_terminal(dbaudit):
+    code, text, errors, echoes = prompted(dbaudit, b"hunt", b"\x03")
+    assert code == -signal.SIGINT and "hunt" not in text and echoes
+
+
+def test_no_password_at_the_prompt_is_told(dbaudit):
+    code, _, errors, echoes = prompted(dbaudit, b"\x04")
+    assert code == 2 and "no password was given" in errors and echoes
 
 
 # --- programs' manners

@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <fstream>
+#include <sstream>
+
 using namespace dbaudit;
 
 namespace {
@@ -36,4 +39,26 @@ TEST_CASE("statements that carry passwords lose their literals, others do not") 
   CHECK(without_secrets("SET PASSWORD = 'pw'") == "SET PASSWORD = ?");
   CHECK(without_secrets("CHANGE MASTER TO MASTER_PASSWORD='pw'") == "CHANGE MASTER TO MASTER_PASSWORD=?");
   CHECK(without_secrets("SELECT 'x'") == "SELECT 'x'");
+}
+
+TEST_CASE("variables that hold secrets, and those whose names only look like it") {
+  std::ifstream in(std::string(DBAUDIT_SOURCE_RULES) + "/../src/facts/known_variables.txt");
+  REQUIRE(in);
+  std::string found;
+  int names = 0;
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream words(line);
+    std::string name;
+    if (!(words >> name) || name[0] == '#') continue;
+    ++names;
+    if (is_secret_variable(name)) found += name + " ";
+  }
+  CHECK(names > 500);
+  CHECK(found == "report_password wsrep_provider_options wsrep_sst_auth ");
+  for (const char* name : {"authentication_ldap_simple_bind_root_pwd", "s3_access_key", "s3_secret_key",
+                           "Report_Password", "keyring_encrypted_file_password", "keyring_hashicorp_secret_id",
+                           "ssl_passphrase", "file_key_management_filekey"}) {
+    CAPTURE(name);
+    CHECK(is_secret_variable(name));
+  }
 }

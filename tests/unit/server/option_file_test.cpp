@@ -29,11 +29,11 @@ TEST_CASE("option files: quotes, comments, escapes, dashes, includes") {
   const Folder folder;
   folder.write("more.cnf", "[client]\nport=3307\n");
   const std::string file = folder.write("my.cnf", R"([client]
-user = "a b"   # comment
+user = "a b"# comment
 password='p#w\\d'
 loose-ssl-ca=/x\sy
 ; comment
-compress
+compress#ed
 [dbaudit-night]
 host=db
 !include )" + (folder.path / "more.cnf").string() + "\n");
@@ -117,4 +117,61 @@ TEST_CASE("what the client library cannot prove is refused") {
   Problems missing;
   resolve(request, "", missing);
   CHECK(missing.text().find("/no/such/file cannot be read") != std::string::npos);
+}
+
+TEST_CASE("no message repeats what may be a password") {
+  const Folder folder;
+  const std::string file = folder.write(
+      "my.cnf", "[dbaudit]\npassword hunter2\npasswrod=hunter2\npassword:hunter2\n[client]\npassword hunter2\n");
+  Problems problems;
+  request_from_option_files(client_options({file, "", "", ""}, problems), problems);
+  CHECK(problems.list().size() == 4);
+  CHECK(problems.text().find("hunter2") == std::string::npos);
+  for (const char* url : {"mysql://u:hunter2", "mysql://u:hunter2@db", "mysql://[::1]hunter2", "mysql://u:1x/"}) {
+    CAPTURE(url);
+    const auto parsed = parse_connection_url(url);
+    REQUIRE_FALSE(parsed.ok());
+    CHECK(describe(parsed.error()).find("hunter2") == std::string::npos);
+  }
+}
+
+TEST_CASE("a port of the command line means TCP, whatever socket an option file names") {
+  ConnectionRequest file;
+  file.socket = "/run/x.sock";
+  Problems problems;
+  CHECK(resolve(merged({}, file), "", problems).socket == "/run/x.sock");
+  ConnectionRequest arguments;
+  arguments.port = 3307;
+  const ConnectionOptions options = resolve(merged(arguments, file), "", problems);
+  CHECK(options.socket.empty());
+  CHECK(options.host == "localhost");
+  CHECK(options.port == 3307);
+  file.port = 3306;  // one source that names both: the socket, as with the mysql client
+  CHECK(resolve(merged({}, file), "", problems).socket == "/run/x.sock");
+  file.host = "db";
+  CHECK(resolve(merged(arguments, file), "", problems).host == "db");
+}
+
+TEST_CASE("default option files that cannot be read are skipped, named ones are not") {
+  const Folder folder;
+  Problems problems;
+  client_options({"", "", "", "/dev/null"}, problems);             // HOME that is no folder
+  client_options({"", "", "", std::string(5000, 'x')}, problems);  // HOME that cannot even be looked at
+  folder.write(".my.cnf", "!include /no/such.cnf\n!includedir /no/such\n");
+  client_options({"", "", "", folder.path.string()}, problems);
+  CHECK(problems.text() == "");
+  client_options({"", "/no/extra.cnf", "", ""}, problems);
+  client_options({"/no/only.cnf", "", "", ""}, problems);
+  CHECK(problems.list().size() == 2);
+}
+
+TEST_CASE("loopback is an address, not the beginning of a name") {
+  const auto loopback = [](const char* host) {
+    ConnectionOptions options;
+    options.host = host;
+    return is_loopback(options);
+  };
+  for (const char* host : {"localhost", "127.0.0.1", "127.9.9.9", "::1"}) CHECK(loopback(host));
+  for (const char* host : {"127.evil.example", "127.0.0.1.evil.example", "127.1", "10.0.0.1", "::2"})
+    CHECK_FALSE(loopback(host));
 }

@@ -26,7 +26,6 @@ const std::string kGlobalInstrumentation = "global_instrumentation";
 constexpr const char* kPluginRemedy =
     "INSTALL SONAME 'metadata_lock_info' shows granted locks at once; performance_schema=ON with "
     "performance-schema-instrument='wait/lock/metadata/sql/mdl=ON' at the next start shows waiters too";
-constexpr std::size_t kNameBytes = 512;
 
 // The plugin's words for object types, in performance_schema's words.
 std::string object_type_of_plugin(const std::string& type) {

@@ -120,7 +120,6 @@ int run(const Arguments& arguments) {
   for (const CollectRequest& request : servers) names.push_back(request.connection.name);
   if (arguments.from.empty()) check_pool_servers(store, inputs.config, arguments, names, problems);
   if (!problems.empty()) return report_problems(problems);
-  inputs.judge.deadline = *deadline;
   stopwatch.lap("load rules and pools");
 
   if (arguments.from.empty()) {
@@ -138,6 +137,7 @@ int run(const Arguments& arguments) {
     if (!problems.empty()) return report_problems(problems);
   }
   stopwatch.lap("collect");
+  inputs.judge.deadline = judging_deadline(*deadline);
   const AuditResult audit = judge_all(inputs.rules, store, inputs.judge, &rule_timings);
   stopwatch.lap("judge");
   const Colour colour = arguments.colour == "always"  ? Colour::always

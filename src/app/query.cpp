@@ -87,7 +87,7 @@ int run(const Arguments& arguments) {
   if (const Status added = add_snapshots(store, arguments.from); !added) return report_error(added.error());
   Result<Query> query = store.untrusted_query(arguments.sql, kWorkLimit, check);
   if (!query) return report_error(query.error());
-  query->stop_at(*deadline);
+  query->stop_at(arguments.from.empty() ? judging_deadline(*deadline) : *deadline);
   ResultTable table{unique_names(query->columns()), {}};
   while (true) {
     const Result<bool> more = query->next();

@@ -1,5 +1,7 @@
 #include "app/time_limit.h"
 
+#include <algorithm>
+
 #include "base/units.h"
 
 namespace dbaudit {
@@ -12,6 +14,10 @@ std::optional<Deadline> deadline_from(const std::string& text, Problems& problem
     return std::nullopt;
   }
   return std::chrono::steady_clock::now() + std::chrono::duration_cast<Deadline::duration>(*limit);
+}
+
+Deadline judging_deadline(Deadline run) {
+  return std::max(run, std::chrono::steady_clock::now() + std::chrono::seconds(5));
 }
 
 }  // namespace dbaudit

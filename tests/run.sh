@@ -38,6 +38,7 @@ if [[ $quick == 1 ]]; then
   exit 0
 fi
 
+for kind in mariadb-10.11 mariadb-11.8 mysql-9.7; do docker/server.sh root "$kind"; done
 build tidy -DDBAUDIT_TESTS=OFF
 build clang
 say "unit tests, clang"
@@ -46,7 +47,6 @@ build thread -DDBAUDIT_TESTS=OFF
 say "several servers at once, ThreadSanitizer"
 # Without the look-up of a dead name: glibc's getaddrinfo_a starts threads behind ThreadSanitizer's back and crashes it.
 DBAUDIT=$PWD/build/thread/dbaudit /usr/bin/python3 -m pytest -q tests/integration/test_faults.py --server none -k "not dead_name"
-for kind in mariadb-10.11 mariadb-11.8 mysql-9.7; do docker/server.sh root "$kind"; done
 say "the README's first command"
 docker/demo.sh
 build release -DDBAUDIT_TESTS=ON -DDBAUDIT_BENCH=ON

@@ -51,7 +51,7 @@ say "the README's first command"
 docker/demo.sh
 build release -DDBAUDIT_TESTS=ON -DDBAUDIT_BENCH=ON
 say "all tests, release"
-ctest --preset release
+ctest --preset release --parallel 2
 build sanitize
 say "all tests, AddressSanitizer and UndefinedBehaviorSanitizer"
-ctest --preset sanitize
+ctest --preset sanitize --parallel 2

@@ -17,11 +17,13 @@ declare -A only=(
 )
 
 failed=0
+seen=0
 say() { printf '%s\n' "$*"; failed=1; }
 for folder in src/*/; do
   layer=$(basename "$folder")
   [[ -v may[$layer] ]] || { say "$folder: no layer of this name"; continue; }
   while IFS=: read -r file line include; do
+    seen=$((seen + 1))
     target=${include%%/*}
     [[ " ${may[$layer]} " == *" $target "* ]] || say "$file:$line: layer $layer may not include $include"
   done < <(grep -rnoP '^#include "\K[^"]+' "$folder" || true)
@@ -31,5 +33,7 @@ for pattern in "${!only[@]}"; do
     [[ $file =~ ${only[$pattern]} ]] || say "$file:$line: only ${only[$pattern]} may include $include"
   done < <(grep -rnP "^ *#\s*include <$pattern" src || true)
 done
+# A search that finds nothing is a broken search, not a clean tree.
+((seen > 100)) || say "only $seen includes were found"
 [[ $failed == 0 ]] && echo "every include is where it may be"
 exit "$failed"

@@ -126,6 +126,7 @@ class Store {
   Status add_snapshot(const std::string& path);
 
  private:
+  void create_tables();
   std::int64_t highest_server_id();
   void copy_table(Store& from, const std::string& table, std::int64_t server_id_offset);
 

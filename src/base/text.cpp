@@ -68,8 +68,10 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
   return fmt::format("{}", fmt::join(parts, separator));
 }
 
+bool is_valid_utf8(std::string_view bytes) { return u8_check(bytes_of(bytes), bytes.size()) == nullptr; }
+
 std::string valid_utf8(std::string_view bytes) {
-  if (u8_check(bytes_of(bytes), bytes.size()) == nullptr) return std::string(bytes);
+  if (is_valid_utf8(bytes)) return std::string(bytes);
   std::string out;
   out.reserve(bytes.size());
   while (!bytes.empty()) {

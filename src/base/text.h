@@ -16,6 +16,8 @@ bool equals_ignoring_case(std::string_view a, std::string_view b);
 std::vector<std::string> split(std::string_view text, char separator);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 
+bool is_valid_utf8(std::string_view bytes);
+
 // Valid UTF-8: every invalid byte becomes U+FFFD. Bytes that are valid stay as they are.
 std::string valid_utf8(std::string_view bytes);
 

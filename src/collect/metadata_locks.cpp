@@ -28,19 +28,20 @@ constexpr const char* kPluginRemedy =
     "performance-schema-instrument='wait/lock/metadata/sql/mdl=ON' at the next start shows waiters too";
 
 // The plugin's words for object types, in performance_schema's words.
-std::string object_type_of_plugin(const std::string& type) {
+std::string object_type_of_plugin(std::string_view type) {
   if (type == "Backup lock") return "BACKUP";
   if (type == "User lock") return "USER LEVEL LOCK";
   const std::size_t end = type.find(" metadata lock");
-  std::string word = type.substr(0, end);
+  std::string word(type.substr(0, end));
   if (word.rfind("Stored ", 0) == 0) word.erase(0, 7);
   for (char& c : word) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return word;
 }
 
 // Applications put what they like into the name of a user lock.
-std::optional<std::string> name_of(const Reading& reading, const std::string& type, std::optional<std::string> name) {
-  return reading.request.redact && type == "USER LEVEL LOCK" ? std::nullopt : std::move(name);
+std::optional<std::string_view> name_of(const Reading& reading, std::string_view type,
+                                        std::optional<std::string_view> name) {
+  return reading.request.redact && type == "USER LEVEL LOCK" ? std::nullopt : name;
 }
 
 Result<std::int64_t> read_performance_schema(Reading& reading) {
@@ -53,9 +54,9 @@ Result<std::int64_t> read_performance_schema(Reading& reading) {
     const std::optional<std::int64_t> thread = rows->integer(6);
     const std::optional<std::int64_t> id = reading.processlist_id(thread);
     if (id == reading.connection_id) continue;
-    const std::string type = rows->text(0);
-    insert.row(reading.server_id, id, thread, type, rows->optional_text(1),
-               name_of(reading, type, rows->optional_text(2)), rows->text(3), rows->text(4), rows->text(5), nullptr,
+    const std::string_view type = rows->view(0);
+    insert.row(reading.server_id, id, thread, type, rows->optional_view(1),
+               name_of(reading, type, rows->optional_view(2)), rows->view(3), rows->view(4), rows->view(5), nullptr,
                "metadata_locks", type_is);
     ++count;
   }
@@ -71,13 +72,13 @@ Result<std::int64_t> read_plugin(Reading& reading) {
     std::optional<std::int64_t> id = rows->integer(0);
     if (id == reading.connection_id) continue;
     if (id == 0) id.reset();  // a background thread
-    const std::string type = object_type_of_plugin(rows->text(1));
-    std::optional<std::string> schema = rows->optional_text(2);
-    std::optional<std::string> name = rows->optional_text(3);
+    const std::string type = object_type_of_plugin(rows->view(1));
+    std::optional<std::string_view> schema = rows->optional_view(2);
+    std::optional<std::string_view> name = rows->optional_view(3);
     // The plugin puts a user lock's name where the schema belongs.
     if (type == "USER LEVEL LOCK") std::swap(schema, name);
-    std::string mode = rows->text(4);
-    if (mode.rfind("MDL_", 0) == 0) mode.erase(0, 4);
+    std::string_view mode = rows->view(4);
+    if (mode.starts_with("MDL_")) mode.remove_prefix(4);
     const std::optional<double> held_ms = rows->real(5);
     insert.row(reading.server_id, id, nullptr, type, schema, name_of(reading, type, name), mode, nullptr, "GRANTED",
                held_ms ? std::optional(*held_ms / 1000) : std::nullopt, "metadata_lock_info", "current");

@@ -35,17 +35,17 @@ std::string threads_sql() {
       kStatementBytes);
 }
 
-std::string kind_of(const std::string& user, const std::string& command, bool self) {
+std::string_view kind_of(std::string_view user, std::string_view command, bool self) {
   if (self) return "self";
   if (user == "system user" || command == "Binlog Dump" || command == "Binlog Dump GTID" ||
-      command.rfind("Slave_", 0) == 0) {
+      command.starts_with("Slave_")) {
     return "replication";
   }
   if (command == "Daemon" || user == "event_scheduler") return "daemon";
   return "client";
 }
 
-std::optional<std::string> without_port(const std::optional<std::string>& host) {
+std::optional<std::string_view> without_port(std::optional<std::string_view> host) {
   if (!host) return std::nullopt;
   const std::size_t colon = host->rfind(':');
   const bool ipv6 = colon != std::string::npos && host->find(':') != colon && host->find('[') == std::string::npos;
@@ -67,9 +67,9 @@ Stored store_sessions(Reading& reading, Rows& rows, bool with_thread_id) {
   Stored stored;
   while (rows.next()) {
     const std::int64_t id = rows.integer(0).value_or(0);
-    const std::string user = rows.text(1);
-    const std::optional<std::string> host = rows.optional_text(2);
-    const std::string command = rows.text(4);
+    const std::string_view user = rows.view(1);
+    const std::optional<std::string_view> host = rows.optional_view(2);
+    const std::string_view command = rows.view(4);
     std::optional<std::int64_t> thread_id;
     if (with_thread_id) {
       thread_id = rows.integer(8);
@@ -80,8 +80,8 @@ Stored store_sessions(Reading& reading, Rows& rows, bool with_thread_id) {
     const bool self = id == reading.connection_id;
     // This connection's own statement would differ from run to run and says nothing.
     const std::optional<std::string> info = self ? std::nullopt : reading.statement_text(rows.optional_text(7));
-    insert.row(reading.server_id, id, thread_id, user, host, without_port(host), rows.optional_text(3), command,
-               rows.real(5), rows.optional_text(6), info, kind_of(user, command, self));
+    insert.row(reading.server_id, id, thread_id, user, host, without_port(host), rows.optional_view(3), command,
+               rows.real(5), rows.optional_view(6), info, kind_of(user, command, self));
     ++stored.rows;
     if (command != "Daemon" && user != "system user") ++stored.connections;
   }

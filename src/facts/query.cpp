@@ -24,6 +24,16 @@ int progress(void* context) {
 
 void FinalizeStatement::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
 
+void ReleaseStatement::operator()(sqlite3_stmt* statement) const {
+  if (kept == nullptr) {
+    sqlite3_finalize(statement);
+    return;
+  }
+  sqlite3_reset(statement);
+  sqlite3_clear_bindings(statement);
+  kept->statement.reset(statement);
+}
+
 std::vector<std::string> Query::parameters() const {
   std::vector<std::string> names;
   const int count = sqlite3_bind_parameter_count(statement_.get());

@@ -191,6 +191,12 @@ Result<Query> Store::untrusted_query(std::string_view sql, std::int64_t work_lim
   Query query;
   query.db_ = db_.get();
   query.work_limit_ = query.work_left_ = work_limit;
+  if (const auto found = kept_->find(sql); found != kept_->end() && found->second.statement) {
+    query.statement_ = {found->second.statement.release(), ReleaseStatement{&found->second}};
+    query.columns_ = column_names(query.statement_.get());
+    check = found->second.check;
+    return query;
+  }
   sqlite3_stmt* statement = nullptr;
   const char* rest = nullptr;
   sqlite3_set_authorizer(db_.get(), authorize, &check);
@@ -212,6 +218,9 @@ Result<Query> Store::untrusted_query(std::string_view sql, std::int64_t work_lim
     return Error{ErrorKind::bad_input, "it must be a SELECT"};
   }
   query.columns_ = column_names(statement);
+  KeptStatement& kept = (*kept_)[std::string(sql)];
+  kept.check = check;
+  query.statement_.get_deleter().kept = &kept;
   return query;
 }
 }  // namespace dbaudit

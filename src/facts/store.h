@@ -6,6 +6,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -31,6 +33,20 @@ struct SqlCheck {
 struct FinalizeStatement {
   void operator()(sqlite3_stmt* statement) const;
 };
+using Statement = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
+
+// Untrusted statements that have been prepared and that nobody uses now, by their text: a rule is checked, and then
+// judged on every server.
+struct KeptStatement {
+  Statement statement;
+  SqlCheck check;
+};
+using KeptStatements = std::map<std::string, KeptStatement, std::less<>>;
+
+struct ReleaseStatement {
+  KeptStatement* kept = nullptr;  // where it goes back to; null: nowhere
+  void operator()(sqlite3_stmt* statement) const;
+};
 
 // A prepared SELECT. Valid as long as its Store.
 class Query {
@@ -53,7 +69,7 @@ class Query {
  private:
   friend class Store;
   sqlite3* db_ = nullptr;
-  std::unique_ptr<sqlite3_stmt, FinalizeStatement> statement_;
+  std::unique_ptr<sqlite3_stmt, ReleaseStatement> statement_;
   std::vector<std::string> columns_;
   std::int64_t work_limit_ = 0;  // virtual machine steps; 0: none (trusted)
   std::int64_t work_left_ = 0;
@@ -94,7 +110,7 @@ class Insert {
   void finish_row(int cells);
 
   sqlite3* db_ = nullptr;
-  std::unique_ptr<sqlite3_stmt, FinalizeStatement> statement_;
+  Statement statement_;
   int width_ = 0;
 };
 
@@ -134,6 +150,8 @@ class Store {
     void operator()(sqlite3* db) const;
   };
   std::unique_ptr<sqlite3, Close> db_;
+  std::unique_ptr<KeptStatements> kept_ =
+      std::make_unique<KeptStatements>();  // a place that stays when the store moves
 };
 
 }  // namespace dbaudit

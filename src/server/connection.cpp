@@ -161,15 +161,33 @@ void initialise_connector() {
 
 // --- Rows
 
-struct Rows::Impl {
-  std::unique_ptr<sql::Statement> statement;
-  std::unique_ptr<sql::ResultSet> result;
-};
-
 namespace {
 // Connector/C++ counts columns from 1.
 std::uint32_t position(std::size_t column) { return static_cast<std::uint32_t>(column) + 1; }
+
+// DECIMAL is read as text, because the connector's integer getters clamp it without a word.
+template <typename Number>
+std::optional<Number> parse_number(std::optional<std::string_view> text) {
+  Number number{};
+  if (!text) return std::nullopt;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+  if (error != std::errc{} || end == text->data()) return std::nullopt;
+  return number;
+}
 }  // namespace
+
+struct Rows::Impl {
+  std::unique_ptr<sql::Statement> statement;
+  std::unique_ptr<sql::ResultSet> result;
+  std::vector<sql::SQLString> cells;  // of the row that is being read, as far as it was asked for
+
+  // As it came from the server; nothing for NULL.
+  std::optional<std::string_view> bytes(std::size_t column) {
+    cells.at(column) = result->getString(position(column));
+    if (result->wasNull()) return std::nullopt;
+    return cells[column].asStdString();
+  }
+};
 
 Rows::Rows(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Rows::Rows(Rows&&) noexcept = default;
@@ -193,36 +211,28 @@ std::optional<std::size_t> Rows::find_column(std::string_view name) const {
 
 bool Rows::is_null(std::size_t column) const { return impl_->result->isNull(position(column)); }
 
-std::string Rows::text(std::size_t column) const {
-  return valid_utf8(impl_->result->getString(position(column)).asStdString());
+std::optional<std::string_view> Rows::optional_view(std::size_t column) const {
+  const std::optional<std::string_view> bytes = impl_->bytes(column);
+  if (!bytes || is_valid_utf8(*bytes)) return bytes;
+  sql::SQLString& cell = impl_->cells[column];
+  cell = valid_utf8(*bytes);
+  return cell.asStdString();
 }
+
+std::string_view Rows::view(std::size_t column) const { return optional_view(column).value_or(""); }
+
+std::string Rows::text(std::size_t column) const { return std::string(view(column)); }
 
 std::optional<std::string> Rows::optional_text(std::size_t column) const {
-  if (is_null(column)) return std::nullopt;
-  return text(column);
+  const std::optional<std::string_view> found = optional_view(column);
+  return found ? std::optional(std::string(*found)) : std::nullopt;
 }
-
-namespace {
-template <typename Number>
-std::optional<Number> parse_number(const sql::SQLString& text) {
-  const std::string& bytes = text.asStdString();
-  Number number{};
-  // DECIMAL is read as text, because the connector's integer getters clamp it without a word.
-  const auto [end, error] = std::from_chars(bytes.data(), bytes.data() + bytes.size(), number);
-  if (error != std::errc{} || end == bytes.data()) return std::nullopt;
-  return number;
-}
-}  // namespace
 
 std::optional<std::int64_t> Rows::integer(std::size_t column) const {
-  if (is_null(column)) return std::nullopt;
-  return parse_number<std::int64_t>(impl_->result->getString(position(column)));
+  return parse_number<std::int64_t>(impl_->bytes(column));
 }
 
-std::optional<double> Rows::real(std::size_t column) const {
-  if (is_null(column)) return std::nullopt;
-  return parse_number<double>(impl_->result->getString(position(column)));
-}
+std::optional<double> Rows::real(std::size_t column) const { return parse_number<double>(impl_->bytes(column)); }
 
 // --- Connection
 
@@ -254,6 +264,7 @@ Result<Rows> Connection::query(std::string_view sql) {
     auto rows = std::make_unique<Rows::Impl>();
     rows->statement.reset(impl_->connection->createStatement());
     rows->result.reset(rows->statement->executeQuery(sql::SQLString(sql.data(), sql.size())));
+    rows->cells.resize(rows->result->getMetaData()->getColumnCount());
     impl_->query_time += std::chrono::steady_clock::now() - started;
     return Rows(std::move(rows));
   } catch (const sql::SQLException& exception) {

@@ -38,6 +38,9 @@ class Rows {
   [[nodiscard]] bool is_null(std::size_t column) const;
   [[nodiscard]] std::string text(std::size_t column) const;  // valid UTF-8; "" for NULL
   [[nodiscard]] std::optional<std::string> optional_text(std::size_t column) const;
+  // The same without a copy, for lists of thousands of rows; valid until the next row, or the same column, is read.
+  [[nodiscard]] std::string_view view(std::size_t column) const;
+  [[nodiscard]] std::optional<std::string_view> optional_view(std::size_t column) const;
   [[nodiscard]] std::optional<std::int64_t> integer(std::size_t column) const;  // nothing for NULL and non-numbers
   [[nodiscard]] std::optional<double> real(std::size_t column) const;
 

@@ -8,6 +8,7 @@ namespace dbaudit {
 
 using Action = std::function<int()>;  // returns the exit code
 
+void add_locks(CLI::App& app, Action& action);
 void add_audit(CLI::App& app, Action& action);
 void add_snapshot(CLI::App& app, Action& action);
 void add_query(CLI::App& app, Action& action);

@@ -16,26 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// rules/human_clients.toml: programs that people type into, a table that rules can join.
-void load_human_clients(const std::string& folder, Store& store, Problems& problems) {
-  const std::string path = (fs::path(folder) / "human_clients.toml").string();
-  const std::optional<TomlValue> root = parse_toml_file(path, problems);
-  if (!root) return;
-  TomlReader reader(*root, path, "human clients", problems);
-  Insert insert = store.insert("human_client");
-  for (const TomlValue* table : reader.tables("client")) {
-    TomlReader client(*table, path, "[[client]]", problems);
-    const std::string name = client.required_text("name");
-    const std::optional<std::string> attribute =
-        client.one_of("attribute", {"program_name", "client_name", "statement"});
-    const std::string pattern = client.required_text("pattern");
-    client.text("source");
-    client.finish();
-    if (attribute) insert.row(name, *attribute, to_lower(pattern));
-  }
-  reader.finish();
-}
-
 void choose_rules(const InputArguments& arguments, const Config& config, std::vector<Rule>& rules, Problems& problems) {
   std::vector<std::string> ids;
   for (const Rule& rule : rules) ids.push_back(rule.id);
@@ -88,6 +68,25 @@ void InputArguments::add_to(CLI::App& app) {
   app.add_option("--only", only, "Only these rules")->group(group);
   app.add_option("--skip", skip, "Not these rules")->group(group);
   app.add_option("--param", parameters, "NAME=VALUE of a rule parameter")->group(group);
+}
+
+void load_human_clients(const std::string& folder, Store& store, Problems& problems) {
+  const std::string path = (fs::path(folder) / "human_clients.toml").string();
+  const std::optional<TomlValue> root = parse_toml_file(path, problems);
+  if (!root) return;
+  TomlReader reader(*root, path, "human clients", problems);
+  Insert insert = store.insert("human_client");
+  for (const TomlValue* table : reader.tables("client")) {
+    TomlReader client(*table, path, "[[client]]", problems);
+    const std::string name = client.required_text("name");
+    const std::optional<std::string> attribute =
+        client.one_of("attribute", {"program_name", "client_name", "statement"});
+    const std::string pattern = client.required_text("pattern");
+    client.text("source");
+    client.finish();
+    if (attribute) insert.row(name, *attribute, to_lower(pattern));
+  }
+  reader.finish();
 }
 
 std::string shipped_rules_folder(Problems& problems) {

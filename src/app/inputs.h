@@ -37,6 +37,8 @@ Inputs load_inputs(const InputArguments& arguments, Store& store, Problems& prob
 
 // The shipped rules: $DBAUDIT_RULES, else the installed folder, else beside the program.
 std::string shipped_rules_folder(Problems& problems);
+// rules/human_clients.toml in that folder: programs that people type into, a table that rules and `locks` join.
+void load_human_clients(const std::string& folder, Store& store, Problems& problems);
 std::vector<std::string> library_folders(const std::vector<std::string>& rule_folders);
 
 // Declared pools of dbaudit.toml and pool files, as rows of `store`.

@@ -53,7 +53,7 @@ int run(int argc, const char* const* argv) {
   app.set_help_flag("--help", "Print this help");  // -h is the host, as with the mysql client
   app.require_subcommand(1);
   Action action;
-  for (const auto add : {add_audit, add_snapshot, add_query, add_schema, add_rules, add_pools, add_grants})
+  for (const auto add : {add_locks, add_audit, add_snapshot, add_query, add_schema, add_rules, add_pools, add_grants})
     add(app, action);
   const std::vector<std::string> arguments(argv, argv + argc);
   for (const std::string& argument : arguments) {

@@ -160,6 +160,28 @@ std::string without_secrets(std::string_view statement) {
   return std::string(statement);
 }
 
+std::string unquoted(std::string_view literal) {
+  std::string out;
+  if (literal.empty()) return out;
+  for (std::size_t i = 1; i < literal.size(); ++i) {
+    const bool last = i + 1 == literal.size();
+    if (literal[i] == literal.front() && (last || literal[i + 1] != literal.front())) break;
+    if (!last && (literal[i] == '\\' || literal[i] == literal.front())) ++i;
+    out += literal[i];
+  }
+  return out;
+}
+
+std::optional<std::string> user_lock_name(std::string_view statement) {
+  const std::vector<SqlToken> tokens = sql_tokens(statement);
+  for (std::size_t i = 0; i + 2 < tokens.size(); ++i) {
+    if (tokens[i].kind == SqlTokenKind::word && equals_ignoring_case(tokens[i].text, "GET_LOCK") &&
+        tokens[i + 1].text == "(" && tokens[i + 2].kind == SqlTokenKind::string)
+      return unquoted(tokens[i + 2].text);
+  }
+  return std::nullopt;
+}
+
 bool is_secret_variable(std::string_view name) {
   // wsrep_provider_options may hold socket.ssl_key passwords (MariaDB "Galera Cluster System Variables");
   // file_key_management_filekey may be the key itself (MariaDB "File Key Management"); *_bind_root_pwd: MySQL "LDAP

@@ -4,6 +4,7 @@
 // differ only in the executable comment /*M! ... */.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,12 @@ std::string without_literals(std::string_view statement);
 // Statements that may carry a password (IDENTIFIED BY, SET PASSWORD, CHANGE REPLICATION SOURCE, ...) lose their
 // literals; all others come back as they are.
 std::string without_secrets(std::string_view statement);
+
+// The bytes of a string literal: 'it''s' or "it\"s", with its quotes.
+std::string unquoted(std::string_view literal);
+
+// The name in GET_LOCK('name', ...), where the statement holds one as a literal.
+std::optional<std::string> user_lock_name(std::string_view statement);
 
 // Whether a variable of this name holds a secret, so that its value is neither stored nor printed.
 bool is_secret_variable(std::string_view name);

@@ -15,38 +15,39 @@ namespace {
 struct Entry {
   const char* source;
   Collector collect;
+  bool for_locks;  // part of Scope::locks
 };
 
 // Every source, in reading order. Some need what earlier ones found: transactions tell whether PROCESS is there,
 // instruments what can be seen at all, sessions which thread is which connection. What a stall is made of is read
 // close together.
 constexpr std::array<Entry, 14> kCollectors{{
-    {"global_variables", collect_global_variables},
-    {"status", collect_status},
-    {"instruments", collect_instruments},
-    {"transactions", collect_transactions},
-    {"sessions", collect_sessions},
-    {"metadata_locks", collect_metadata_locks},
-    {"row_lock_waits", collect_row_lock_waits},
-    {"table_handles", collect_table_handles},
-    {"statements", collect_statements},
-    {"connection_attributes", collect_connection_attributes},
-    {"session_variables", collect_session_variables},
-    {"prepared_xa", collect_prepared_xa},
-    {"replication", collect_replication},
-    {"accounts", collect_accounts},
+    {"global_variables", collect_global_variables, false},
+    {"status", collect_status, true},
+    {"instruments", collect_instruments, true},
+    {"transactions", collect_transactions, true},
+    {"sessions", collect_sessions, true},
+    {"metadata_locks", collect_metadata_locks, true},
+    {"row_lock_waits", collect_row_lock_waits, true},
+    {"table_handles", collect_table_handles, true},
+    {"statements", collect_statements, true},
+    {"connection_attributes", collect_connection_attributes, true},
+    {"session_variables", collect_session_variables, false},
+    {"prepared_xa", collect_prepared_xa, true},
+    {"replication", collect_replication, false},
+    {"accounts", collect_accounts, false},
 }};
 
 // UNIX_TIMESTAMP is free of time zones, so that clocks can be compared.
 constexpr std::string_view kIdentity =
     "SELECT VERSION(), @@version_comment, @@hostname, @@port, @@system_time_zone, @@performance_schema, "
-    "CONNECTION_ID(), CURRENT_USER(), UNIX_TIMESTAMP(NOW(6))";
+    "CONNECTION_ID(), CURRENT_USER(), UNIX_TIMESTAMP(NOW(6)), @@max_connections";
 
 struct ServerRow {
   std::optional<ServerVersion> version;
   std::optional<std::string> version_full, version_comment, hostname, error, door, tls_cipher, account,
       system_time_zone;
-  std::optional<std::int64_t> port, connection_id;
+  std::optional<std::int64_t> port, connection_id, max_connections;
   std::optional<double> clock_skew_s;
   bool performance_schema = false;
 };
@@ -91,13 +92,17 @@ std::optional<Error> read_identity(Connection& connection, const Clock& clock, S
     const auto middle = before + (after - before) / 2;
     row.clock_skew_s = *server_time - std::chrono::duration<double>(middle.time_since_epoch()).count();
   }
+  row.max_connections = rows->integer(9);
   return std::nullopt;
 }
+
+bool in_scope(const Entry& entry, Scope scope) { return scope == Scope::everything || entry.for_locks; }
 
 // Reads all sources; after a lost connection the remaining ones are unavailable.
 void read_sources(Reading& reading) {
   std::optional<SourceOutcome> gone;
   for (const Entry& entry : kCollectors) {
+    if (!in_scope(entry, reading.request.scope)) continue;
     const auto begin = std::chrono::steady_clock::now();
     SourceOutcome outcome;
     if (gone) {
@@ -125,48 +130,46 @@ std::vector<std::string> collect_server(Store& store, std::int64_t server_id, co
   std::vector<std::string> warnings;
   ServerRow row;
   store.begin();
-  Result<Connection> connection = Connection::open(request.connection, request.deadline);
-  const double connect_ms = milliseconds_since(begin);
   std::optional<Error> error;
-  if (!connection) {
-    error = connection.error();
-  } else {
-    warnings = connection->warnings();
-    error = read_identity(*connection, clock, row);
+  std::optional<Connection> own;
+  std::optional<Connection>& connection = request.kept ? *request.kept : own;
+  if (!connection || connection->lost()) {
+    connection.reset();
+    Result<Connection> opened = Connection::open(request.connection, request.deadline);
+    if (opened) {
+      connection = std::move(*opened);
+      warnings = connection->warnings();
+    } else {
+      error = opened.error();
+    }
   }
+  const double connect_ms = milliseconds_since(begin);
+  const Seconds before = connection ? connection->query_time() : Seconds{0};
+  if (connection) error = read_identity(*connection, clock, row);
   std::optional<std::int64_t> uptime;
   if (error) {
     row.error = describe(*error);
     const SourceOutcome unreachable =
         SourceOutcome::unavailable(*row.error, "Make the server reachable for this account");
-    for (const std::string& source : source_names()) insert_source(store, server_id, source, unreachable, 0);
+    insert_source(store, server_id, "server", unreachable, 0);
+    for (const Entry& entry : kCollectors) {
+      if (in_scope(entry, request.scope)) insert_source(store, server_id, entry.source, unreachable, 0);
+    }
   } else {
     insert_source(store, server_id, "server", SourceOutcome::read(1), milliseconds_since(begin));
-    Reading reading{*connection,
-                    store,
-                    server_id,
-                    request,
-                    *row.version,
-                    quoted_account(*row.account),
-                    row.connection_id.value_or(0),
-                    row.performance_schema,
-                    {},
-                    {},
-                    {},
-                    {},
-                    {},
-                    {},
-                    {},
-                    {}};
+    Reading reading{.connection = *connection,
+                    .store = store,
+                    .server_id = server_id,
+                    .request = request,
+                    .version = *row.version,
+                    .account = quoted_account(*row.account),
+                    .connection_id = row.connection_id.value_or(0),
+                    .performance_schema = row.performance_schema};
     read_sources(reading);
-    Query query = store.query(
-        "SELECT s.uptime, s.threads_connected > v.max_connections FROM global_status s "
-        "LEFT JOIN global_variables v USING (server_id) WHERE s.server_id = :id");
-    query.bind("id", server_id);
-    if (const Result<bool> found = query.next(); found && *found) {
-      uptime = query.integer(0);
-      if (query.integer(1) == 1 && row.door == "normal port") row.door = "reserved slot";
-    }
+    uptime = reading.uptime_s;
+    if (row.door == "normal port" && reading.threads_connected && row.max_connections &&
+        *reading.threads_connected > *row.max_connections)
+      row.door = "reserved slot";
   }
   const ServerDeclaration& declared = request.declared;
   store.insert("server").row(
@@ -175,7 +178,8 @@ std::vector<std::string> collect_server(Store& store, std::int64_t server_id, co
       row.version_comment, row.hostname, row.port, declared.role, declared.replica_of, declared.group,
       declared.environment, declared.memory_bytes, !error, row.error, row.door, row.tls_cipher, row.account,
       row.connection_id, row.system_time_zone, uptime, format_utc(taken_at), row.clock_skew_s, connect_ms,
-      connection ? std::optional(connection->query_time().count() * 1000) : std::nullopt, milliseconds_since(begin));
+      connection ? std::optional((connection->query_time() - before).count() * 1000) : std::nullopt,
+      milliseconds_since(begin));
   store.commit();
   return warnings;
 }

@@ -1,6 +1,7 @@
 // Reading one server into the fact store: connect, read every source, record how each ended.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,12 +22,22 @@ struct ServerDeclaration {
   std::optional<std::int64_t> memory_bytes;
 };
 
+// What a command needs of a server.
+enum class Scope {
+  everything,
+  locks,  // who waits for whom, and nothing else: `dbaudit locks`, in the middle of a stall
+};
+
 struct CollectRequest {
   ConnectionOptions connection;
   ServerDeclaration declared;
   std::optional<Seconds> sample_interval;  // take the status counters twice, this far apart
+  Scope scope = Scope::everything;
   bool redact = false;                     // statements without their literals
   Deadline deadline;
+  // Where the connection is kept for the next reading of the same server; null: it is closed. Who comes in through the
+  // last door of a full server should not leave it between two looks.
+  std::shared_ptr<std::optional<Connection>> kept;
 };
 
 // Fills the tables of one server. Failure to connect is a fact too: table server says why, and every source is

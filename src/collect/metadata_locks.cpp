@@ -6,6 +6,8 @@
 // downgrades are not written back. For MySQL before 9 that is not measured, so it is taken to be the same.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "collect/privileges.h"
 #include "collect/source.h"
@@ -16,6 +18,18 @@ namespace {
 constexpr std::string_view kPerformanceSchema =
     "SELECT OBJECT_TYPE, OBJECT_SCHEMA, OBJECT_NAME, LOCK_TYPE, LOCK_DURATION, LOCK_STATUS, OWNER_THREAD_ID "
     "FROM performance_schema.metadata_locks";
+
+// Of the granted locks only those on objects for which somebody waits: the table has an index on the object's name
+// (<=> because GLOBAL and COMMIT have none), so the cost follows the stall and not the number of locks.
+constexpr std::string_view kContested =
+    "SELECT OBJECT_TYPE, OBJECT_SCHEMA, OBJECT_NAME, LOCK_TYPE, LOCK_DURATION, LOCK_STATUS, OWNER_THREAD_ID "
+    "FROM performance_schema.metadata_locks WHERE LOCK_STATUS = 'PENDING' "
+    "UNION ALL "
+    "SELECT g.OBJECT_TYPE, g.OBJECT_SCHEMA, g.OBJECT_NAME, g.LOCK_TYPE, g.LOCK_DURATION, g.LOCK_STATUS, "
+    "g.OWNER_THREAD_ID FROM (SELECT DISTINCT OBJECT_TYPE, OBJECT_SCHEMA, OBJECT_NAME "
+    "FROM performance_schema.metadata_locks WHERE LOCK_STATUS = 'PENDING') p "
+    "JOIN performance_schema.metadata_locks g ON g.OBJECT_TYPE = p.OBJECT_TYPE "
+    "AND g.OBJECT_SCHEMA <=> p.OBJECT_SCHEMA AND g.OBJECT_NAME <=> p.OBJECT_NAME WHERE g.LOCK_STATUS = 'GRANTED'";
 
 constexpr std::string_view kPlugin =
     "SELECT THREAD_ID, LOCK_TYPE, TABLE_SCHEMA, TABLE_NAME, LOCK_MODE, LOCK_TIME_MS "
@@ -44,8 +58,17 @@ std::optional<std::string_view> name_of(const Reading& reading, std::string_view
   return reading.request.redact && type == "USER LEVEL LOCK" ? std::nullopt : name;
 }
 
+std::string_view owner_of(const Reading& reading, std::optional<std::int64_t> thread, std::string_view status) {
+  if (reading.processlist_id(thread)) return "session";
+  if (!thread || reading.thread_ids_problem) return "unknown";
+  if (reading.background_threads.contains(*thread)) return "background";
+  // A thread that began after the list of threads was read has a higher number; one that is gone waits for nothing.
+  return *thread < reading.highest_thread_id && status == "GRANTED" ? "detached" : "unknown";
+}
+
 Result<std::int64_t> read_performance_schema(Reading& reading) {
-  Result<Rows> rows = reading.connection.query(kPerformanceSchema);
+  const bool all = reading.request.scope == Scope::everything;
+  Result<Rows> rows = reading.connection.query(all ? kPerformanceSchema : kContested);
   if (!rows) return rows.error();
   const std::string type_is = reading.version.min_mysql(9, 0) ? "current" : "as_requested";
   Insert insert = reading.store.insert("metadata_locks");
@@ -55,8 +78,9 @@ Result<std::int64_t> read_performance_schema(Reading& reading) {
     const std::optional<std::int64_t> id = reading.processlist_id(thread);
     if (id == reading.connection_id) continue;
     const std::string_view type = rows->view(0);
-    insert.row(reading.server_id, id, thread, type, rows->optional_view(1),
-               name_of(reading, type, rows->optional_view(2)), rows->view(3), rows->view(4), rows->view(5), nullptr,
+    const std::string_view status = rows->view(5);
+    insert.row(reading.server_id, id, thread, owner_of(reading, thread, status), type, rows->optional_view(1),
+               name_of(reading, type, rows->optional_view(2)), rows->view(3), rows->view(4), status, nullptr,
                "metadata_locks", type_is);
     ++count;
   }
@@ -80,11 +104,38 @@ Result<std::int64_t> read_plugin(Reading& reading) {
     std::string_view mode = rows->view(4);
     if (mode.starts_with("MDL_")) mode.remove_prefix(4);
     const std::optional<double> held_ms = rows->real(5);
-    insert.row(reading.server_id, id, nullptr, type, schema, name_of(reading, type, name), mode, nullptr, "GRANTED",
+    insert.row(reading.server_id, id, nullptr, id ? "session" : "background", type, schema, name_of(reading, type, name), mode, nullptr, "GRANTED",
                held_ms ? std::optional(*held_ms / 1000) : std::nullopt, "metadata_lock_info", "current");
     ++count;
   }
   return count;
+}
+
+// Where no metadata lock can be seen, IS_USED_LOCK still says who holds a user lock, to everybody. The names are those
+// that others wait for now.
+void read_awaited_user_locks(Reading& reading) {
+  constexpr std::size_t kMostNames = 50;
+  std::vector<std::string> names = reading.awaited_user_locks;
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  if (names.size() > kMostNames) names.resize(kMostNames);
+  if (names.empty()) return;
+  std::string sql = "SELECT ";
+  for (const std::string& name : names) {
+    sql += sql.back() == ' ' ? "IS_USED_LOCK(CONVERT(X'" : ", IS_USED_LOCK(CONVERT(X'";
+    for (const char c : name) sql += fmt::format("{:02x}", static_cast<unsigned char>(c));
+    sql += "' USING utf8mb4))";
+  }
+  Result<Rows> rows = reading.connection.query(sql);
+  if (!rows || !rows->next()) return;
+  Insert insert = reading.store.insert("metadata_locks");
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string type = "USER LEVEL LOCK";
+    if (const std::optional<std::int64_t> id = rows->integer(i))
+      insert.row(reading.server_id, id, nullptr, "session", type, nullptr, name_of(reading, type, names[i]),
+                 reading.version.is_mariadb() ? "SHARED_NO_WRITE" : "EXCLUSIVE", "EXPLICIT", "GRANTED", nullptr,
+                 "is_used_lock", "current");
+  }
 }
 
 // Sessions that lie idle in a transaction, which InnoDB has seen, own a lock of every table they touched; when none
@@ -136,7 +187,9 @@ SourceOutcome collect_metadata_locks(Reading& reading) {
     if (rows) {
       SourceOutcome outcome = read_by_thread(reading, count);
       if (outcome.status != "read") return outcome;
-      const std::int64_t lacking = reading.version.is_mariadb() && !plugin ? transactions_without_lock(reading) : 0;
+      const bool whole = reading.request.scope == Scope::everything;
+      const std::int64_t lacking =
+          whole && reading.version.is_mariadb() && !plugin ? transactions_without_lock(reading) : 0;
       if (lacking > 0) {
         return SourceOutcome::partial(
             count,
@@ -155,6 +208,7 @@ SourceOutcome collect_metadata_locks(Reading& reading) {
     outcome.reason = "granted locks only (plugin METADATA_LOCK_INFO); who waits is seen in the process list";
     return outcome;
   }
+  read_awaited_user_locks(reading);
   if (!reading.version.is_mariadb()) {
     if (!reading.performance_schema) return performance_schema_off(reading);
     return reading.is_off(kInstrument) ? instrument_off(kInstrument, "setup_instruments")

@@ -5,7 +5,8 @@
 // MariaDB gives every transaction that only read the id 0, so its blocker cannot be told from others.
 #include <fmt/format.h>
 
-#include "base/text.h"
+#include <unordered_set>
+
 #include "collect/source.h"
 
 namespace dbaudit {
@@ -15,8 +16,15 @@ namespace {
 constexpr std::int64_t kMostWaits = 20000;
 
 constexpr std::string_view kDataLockWaits =
-    "SELECT REQUESTING_THREAD_ID, REQUESTING_ENGINE_TRANSACTION_ID, BLOCKING_THREAD_ID, BLOCKING_ENGINE_TRANSACTION_ID "
+    "SELECT REQUESTING_THREAD_ID, REQUESTING_ENGINE_TRANSACTION_ID, BLOCKING_THREAD_ID, "
+    "BLOCKING_ENGINE_TRANSACTION_ID, REQUESTING_ENGINE_LOCK_ID, BLOCKING_ENGINE_LOCK_ID "
     "FROM performance_schema.data_lock_waits LIMIT 20000";
+// Only locks that somebody waits for, each looked up by its id.
+constexpr std::string_view kAwaitedLocks =
+    "SELECT l.ENGINE_LOCK_ID, l.LOCK_MODE, l.LOCK_TYPE, l.OBJECT_SCHEMA, l.OBJECT_NAME, l.INDEX_NAME "
+    "FROM (SELECT REQUESTING_ENGINE_LOCK_ID AS id FROM performance_schema.data_lock_waits "
+    "UNION SELECT BLOCKING_ENGINE_LOCK_ID FROM performance_schema.data_lock_waits) w "
+    "JOIN performance_schema.data_locks l ON l.ENGINE_LOCK_ID = w.id LIMIT 20000";
 
 constexpr std::string_view kInnodbLocks =
     "SELECT lock_id, lock_mode, lock_type, lock_table, lock_index FROM information_schema.INNODB_LOCKS";
@@ -48,16 +56,37 @@ SourceOutcome too_many(std::int64_t count) {
                                 "Look at those that are shown: they wait for few holders");
 }
 
+using LocksById = std::unordered_map<std::string, Lock>;
+
+// Whose lock is asked for by somebody waits for it: one that blocks others all the same is ahead in the queue.
+std::unordered_set<std::string> requested_locks(Rows& rows, std::size_t column) {
+  std::unordered_set<std::string> ids;
+  while (rows.next()) ids.insert(rows.text(column));
+  return ids;
+}
+
 SourceOutcome read_data_lock_waits(Reading& reading) {
   if (!reading.performance_schema) return performance_schema_off(reading);
   Result<Rows> rows = reading.connection.query(kDataLockWaits);
   if (!rows) return unavailable_from(rows.error(), reading, "row_lock_waits");
-  Insert insert = reading.store.insert("row_lock_waits", {"server_id", "waiting_processlist_id", "waiting_trx_id",
-                                                          "blocking_processlist_id", "blocking_trx_id"});
+  Result<Rows> locks = reading.connection.query(kAwaitedLocks);
+  if (!locks) return unavailable_from(locks.error(), reading, "row_lock_waits");
+  LocksById by_id;
+  while (locks->next()) {
+    by_id[locks->text(0)] = {locks->optional_text(1), locks->optional_text(2), locks->optional_text(3),
+                             locks->optional_text(4), locks->optional_text(5)};
+  }
+  Insert insert = reading.store.insert("row_lock_waits");
   std::int64_t count = 0;
+  const std::unordered_set<std::string> requested = requested_locks(*rows, 4);
+  rows->rewind();
   while (rows->next()) {
-    insert.row(reading.server_id, reading.processlist_id(rows->integer(0)), rows->text(1),
-               reading.processlist_id(rows->integer(2)), rows->text(3));
+    const Lock& wanted = by_id[rows->text(4)];
+    const std::string blocking = rows->text(5);
+    insert.row(reading.server_id, reading.processlist_id(rows->integer(0)), rows->text(1), wanted.mode,
+               reading.processlist_id(rows->integer(2)), rows->text(3), by_id[blocking].mode, rows->integer(2),
+               requested.contains(blocking) ? "WAITING" : "GRANTED", wanted.type, wanted.schema, wanted.table,
+               wanted.index);
     ++count;
   }
   return count >= kMostWaits ? too_many(count) : read_by_thread(reading, count);
@@ -66,7 +95,7 @@ SourceOutcome read_data_lock_waits(Reading& reading) {
 SourceOutcome read_innodb_lock_waits(Reading& reading) {
   Result<Rows> locks = reading.connection.query(kInnodbLocks);
   if (!locks) return unavailable_from(locks.error(), reading, "row_lock_waits");
-  std::unordered_map<std::string, Lock> by_id;
+  LocksById by_id;
   while (locks->next()) {
     Lock lock;
     lock.mode = locks->optional_text(1);
@@ -84,11 +113,14 @@ SourceOutcome read_innodb_lock_waits(Reading& reading) {
     return found->second;
   };
   std::int64_t count = 0;
+  const std::unordered_set<std::string> requested = requested_locks(*waits, 1);
+  waits->rewind();
   while (waits->next()) {
-    const Lock wanted = by_id[waits->text(1)];
-    const Lock held = by_id[waits->text(3)];
+    const Lock& wanted = by_id[waits->text(1)];
+    const std::string blocking = waits->text(3);
     insert.row(reading.server_id, session_of(waits->text(0)), waits->text(0), wanted.mode, session_of(waits->text(2)),
-               waits->text(2), held.mode, wanted.type, wanted.schema, wanted.table, wanted.index);
+               waits->text(2), by_id[blocking].mode, nullptr, requested.contains(blocking) ? "WAITING" : "GRANTED",
+               wanted.type, wanted.schema, wanted.table, wanted.index);
     ++count;
   }
   return count >= kMostWaits ? too_many(count) : SourceOutcome::read(count);

@@ -5,6 +5,9 @@
 // one's own sessions; comparing with Threads_connected finds out.
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "base/sql_text.h"
 #include "collect/privileges.h"
 #include "collect/source.h"
 
@@ -22,16 +25,14 @@ std::string process_list_sql(const Reading& reading) {
       lists_in_performance_schema(reading) ? "performance_schema.processlist" : "information_schema.PROCESSLIST");
 }
 
-constexpr std::string_view kThreadIds =
-    "SELECT PROCESSLIST_ID, THREAD_ID FROM performance_schema.threads WHERE PROCESSLIST_ID IS NOT NULL";
+constexpr std::string_view kThreadIds = "SELECT PROCESSLIST_ID, THREAD_ID FROM performance_schema.threads";
 
 // The whole list for an account that may read performance_schema but lacks PROCESS; hosts come without ports.
 std::string threads_sql() {
   return fmt::format(
       "SELECT PROCESSLIST_ID, PROCESSLIST_USER, PROCESSLIST_HOST, PROCESSLIST_DB, PROCESSLIST_COMMAND, "
       "PROCESSLIST_TIME, "
-      "PROCESSLIST_STATE, LEFT(PROCESSLIST_INFO, {}), THREAD_ID FROM performance_schema.threads "
-      "WHERE PROCESSLIST_ID IS NOT NULL",
+      "PROCESSLIST_STATE, LEFT(PROCESSLIST_INFO, {}), THREAD_ID FROM performance_schema.threads",
       kStatementBytes);
 }
 
@@ -60,24 +61,40 @@ struct Stored {
   std::int64_t connections = 0;  // what Threads_connected counts
 };
 
+// Background threads have no connection id. Thread ids only grow, so one below the highest that is not in the list at
+// all has ended.
+void note_thread(Reading& reading, std::int64_t thread_id, std::optional<std::int64_t> processlist_id) {
+  reading.highest_thread_id = std::max(reading.highest_thread_id, thread_id);
+  if (processlist_id.value_or(0) > 0) {
+    reading.processlist_of_thread[thread_id] = *processlist_id;
+  } else {
+    reading.background_threads.insert(thread_id);
+  }
+}
+
 Stored store_sessions(Reading& reading, Rows& rows, bool with_thread_id) {
   Insert insert = reading.store.insert("sessions");
   std::unordered_map<std::int64_t, std::int64_t> thread_of;
   for (const auto& [thread, id] : reading.processlist_of_thread) thread_of[id] = thread;
   Stored stored;
   while (rows.next()) {
+    if (with_thread_id) note_thread(reading, rows.integer(8).value_or(0), rows.integer(0));
     const std::int64_t id = rows.integer(0).value_or(0);
+    if (id == 0) continue;  // a background thread
     const std::string_view user = rows.view(1);
     const std::optional<std::string_view> host = rows.optional_view(2);
     const std::string_view command = rows.view(4);
     std::optional<std::int64_t> thread_id;
     if (with_thread_id) {
       thread_id = rows.integer(8);
-      if (thread_id) reading.processlist_of_thread[*thread_id] = id;
     } else if (const auto found = thread_of.find(id); found != thread_of.end()) {
       thread_id = found->second;
     }
     const bool self = id == reading.connection_id;
+    if (rows.view(6) == "User lock" && !self) {
+      if (const std::optional<std::string> name = user_lock_name(rows.view(7)))
+        reading.awaited_user_locks.push_back(*name);
+    }
     // This connection's own statement would differ from run to run and says nothing.
     const std::optional<std::string> info = self ? std::nullopt : reading.statement_text(rows.optional_text(7));
     insert.row(reading.server_id, id, thread_id, user, host, without_port(host), rows.optional_view(3), command,
@@ -118,7 +135,7 @@ SourceOutcome collect_sessions(Reading& reading) {
   if (reading.performance_schema) {
     threads = reading.connection.query(use_threads ? threads_sql() : std::string(kThreadIds));
     while (threads && !use_threads && threads->next()) {
-      reading.processlist_of_thread[threads->integer(1).value_or(0)] = threads->integer(0).value_or(0);
+      note_thread(reading, threads->integer(1).value_or(0), threads->integer(0));
     }
     if (!threads) {
       const SourceOutcome failed = unavailable_from(threads.error(), reading, "statements");

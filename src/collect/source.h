@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/version.h"
@@ -43,20 +44,26 @@ struct Reading {
   std::string account;  // CURRENT_USER() as it stands in a GRANT: 'aud'@'%'
   std::int64_t connection_id = 0;
   bool performance_schema = false;
+
+  // What collectors have found.
   // 1227 from INNODB_TRX is the only honest sign: without PROCESS the process list is silently short.
-  std::optional<bool> has_process_privilege;
-  std::optional<std::int64_t> threads_connected;
-  std::optional<std::int64_t> metadata_locks_lost;
-  std::map<std::string, std::string> instruments;  // name -> YES or NO; only those that were read
-  std::unordered_map<std::int64_t, std::int64_t> processlist_of_thread;
-  std::unordered_map<std::string, std::int64_t> processlist_of_trx;
-  std::optional<std::int64_t> thread_instances_lost;
+  std::optional<bool> has_process_privilege{};
+  std::optional<std::int64_t> threads_connected{};
+  std::optional<std::int64_t> uptime_s{};
+  std::optional<std::int64_t> metadata_locks_lost{};
+  std::map<std::string, std::string> instruments{};  // name -> YES or NO; only those that were read
+  std::unordered_map<std::int64_t, std::int64_t> processlist_of_thread{};
+  std::unordered_set<std::int64_t> background_threads{};
+  std::int64_t highest_thread_id = 0;
+  std::vector<std::string> awaited_user_locks{};  // names in statements that wait in GET_LOCK
+  std::unordered_map<std::string, std::int64_t> processlist_of_trx{};
+  std::optional<std::int64_t> thread_instances_lost{};
   // Why processlist_of_thread is not complete, with the remedy; nothing when it is.
   struct Problem {
     std::string reason;
     std::string remedy;
   };
-  std::optional<Problem> thread_ids_problem;
+  std::optional<Problem> thread_ids_problem{};
 
   [[nodiscard]] std::optional<std::int64_t> processlist_id(std::optional<std::int64_t> thread_id) const;
   // Statement text as it may be stored: bounded, valid, without secrets, on request without literals.

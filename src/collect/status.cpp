@@ -10,9 +10,13 @@ namespace dbaudit {
 namespace {
 
 constexpr std::string_view kStatus = "SHOW GLOBAL STATUS";
+constexpr std::string_view kStatusOfLocks =
+    "SHOW GLOBAL STATUS WHERE Variable_name IN ('Threads_connected', 'Uptime', "
+    "'Performance_schema_metadata_lock_lost', 'Performance_schema_thread_instances_lost')";
 
 Result<NamedValues> read_counters(Reading& reading) {
-  Result<Rows> rows = reading.connection.query(kStatus);
+  const bool all = reading.request.scope == Scope::everything;
+  Result<Rows> rows = reading.connection.query(all ? kStatus : kStatusOfLocks);
   if (!rows) return rows.error();
   NamedValues values;
   while (rows->next()) values[to_lower(rows->text(0))] = value_from_server(rows->text(1));
@@ -49,7 +53,9 @@ SourceOutcome collect_status(Reading& reading) {
     insert_wide_row(reading.store, "global_status_rate", reading.server_id, known_status_counters(), rates);
     first = std::move(second);
   }
-  insert_wide_row(reading.store, "global_status", reading.server_id, known_status_counters(), *first);
+  if (reading.request.scope == Scope::everything)
+    insert_wide_row(reading.store, "global_status", reading.server_id, known_status_counters(), *first);
+  reading.uptime_s = integer(*first, "uptime");
   reading.threads_connected = integer(*first, "threads_connected");
   reading.metadata_locks_lost = integer(*first, "performance_schema_metadata_lock_lost");
   reading.thread_instances_lost = integer(*first, "performance_schema_thread_instances_lost");

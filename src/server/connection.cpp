@@ -195,6 +195,7 @@ Rows& Rows::operator=(Rows&&) noexcept = default;
 Rows::~Rows() = default;
 
 bool Rows::next() { return impl_->result->next(); }
+void Rows::rewind() { impl_->result->beforeFirst(); }
 std::size_t Rows::size() const { return impl_->result->rowsCount(); }
 std::size_t Rows::columns() const { return impl_->result->getMetaData()->getColumnCount(); }
 

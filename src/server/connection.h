@@ -29,6 +29,7 @@ class Rows {
   ~Rows();
 
   bool next();
+  void rewind();  // before the first row again
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] std::size_t columns() const;
   [[nodiscard]] std::string column_name(std::size_t column) const;  // 0-based, as the server spells it

@@ -1,0 +1,63 @@
+#include <fmt/format.h>
+
+#include "locks/lock_report.h"
+
+namespace dbaudit {
+namespace {
+
+LockMethod method_of(const LockFacts& facts) {
+  if (!facts.was_read("metadata_locks")) return LockMethod::process_list;
+  if (!facts.plugin_loaded) return LockMethod::performance_schema;
+  return facts.instrument_on ? LockMethod::plugin_and_performance_schema : LockMethod::plugin;
+}
+
+std::optional<std::string> better_view_of(const LockFacts& facts, LockMethod method) {
+  constexpr const char* kPlugin =
+      "INSTALL SONAME 'metadata_lock_info' shows at once who holds which metadata lock, also those taken before; no "
+      "restart, no cost until it is read; it needs INSERT on mysql.plugin and stays until UNINSTALL SONAME";
+  constexpr const char* kInstrument =
+      "performance_schema=ON with performance-schema-instrument='wait/lock/metadata/sql/mdl=ON' in the option file "
+      "shows who waits for which lock; it needs a restart, memory and a few percent of throughput";
+  const SourceStatus* source = facts.source("metadata_locks");
+  const std::optional<std::string> remedy = source == nullptr ? std::nullopt : source->remedy;
+  switch (method) {
+    case LockMethod::plugin_and_performance_schema: return std::nullopt;
+    case LockMethod::plugin: return kInstrument;
+    case LockMethod::performance_schema:
+      if (facts.version.is_mariadb()) return kPlugin;
+      return remedy;
+    case LockMethod::process_list: return facts.version.is_mariadb() ? kPlugin : remedy;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string to_string(LockMethod method) {
+  switch (method) {
+    case LockMethod::performance_schema: return "performance_schema.metadata_locks";
+    case LockMethod::plugin_and_performance_schema: return "performance_schema.metadata_locks and METADATA_LOCK_INFO";
+    case LockMethod::plugin: return "METADATA_LOCK_INFO (granted locks) and the process list";
+    case LockMethod::process_list: return "process list, transactions and statement texts";
+  }
+  return "";
+}
+
+LockReport analyse_locks(LockFacts facts) {
+  LockReport report;
+  report.facts = std::move(facts);
+  report.graph = build_wait_graph(report.facts);
+  report.method = method_of(report.facts);
+  report.better_view = better_view_of(report.facts, report.method);
+  for (std::size_t w = 0; w < report.graph.waits.size(); ++w) report.shown.push_back(w);
+  find_roots(report);
+  find_suspects(report);
+  for (std::vector<LockRoot>* list : {&report.roots, &report.suspects}) {
+    for (LockRoot& root : *list) describe_root(report, root);
+  }
+  const SourceStatus* sessions = report.facts.source("sessions");
+  report.complete = sessions != nullptr && sessions->status == "read";
+  return report;
+}
+
+}  // namespace dbaudit

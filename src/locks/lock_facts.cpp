@@ -1,0 +1,136 @@
+#include "locks/lock_facts.h"
+
+#include <unordered_map>
+#include <utility>
+
+namespace dbaudit {
+namespace {
+
+constexpr std::string_view kServer = "SELECT flavor, version FROM server WHERE server_id = :id";
+constexpr std::string_view kSources = "SELECT source, status, rows, reason, remedy FROM fact_source WHERE server_id = :id ORDER BY rowid";
+constexpr std::string_view kSessions =
+    "SELECT processlist_id, user, host, db, command, time_s, state, info, kind FROM sessions WHERE server_id = :id";
+constexpr std::string_view kPrograms =
+    "SELECT processlist_id, coalesce(program_name, client_name) FROM connection_attributes WHERE server_id = :id";
+constexpr std::string_view kStatements =
+    "SELECT processlist_id, sql_text, started_s FROM statements WHERE server_id = :id ORDER BY event_id";
+constexpr std::string_view kMetadataLocks =
+    "SELECT processlist_id, owner_thread_id, owner, object_type, object_schema, object_name, lock_type, "
+    "lock_status, lock_type_is, seen_in FROM metadata_locks "
+    "WHERE server_id = :id AND lock_status IN ('GRANTED', 'PENDING') AND owner <> 'background'";
+constexpr std::string_view kTransactions =
+    "SELECT processlist_id, trx_id, age_s, wait_s, rows_locked, rows_modified, seen_in FROM transactions "
+    "WHERE server_id = :id";
+constexpr std::string_view kRowWaits =
+    "SELECT waiting_processlist_id, blocking_processlist_id, blocking_thread_id, waiting_trx_id, blocking_trx_id, "
+    "waiting_lock_mode, blocking_lock_mode, lock_type, object_schema, object_name, blocking_lock_status "
+    "FROM row_lock_waits WHERE server_id = :id";
+constexpr std::string_view kHandles =
+    "SELECT processlist_id, object_schema, object_name, internal_lock, external_lock FROM table_handles "
+    "WHERE server_id = :id";
+constexpr std::string_view kOpenTables =
+    "SELECT object_schema, object_name, in_use FROM open_tables WHERE server_id = :id";
+constexpr std::string_view kPreparedXa = "SELECT xid_sql FROM prepared_xa WHERE server_id = :id ORDER BY xid_sql";
+
+constexpr std::string_view kInstruments =
+    "SELECT name FROM instruments WHERE server_id = :id AND enabled = 'YES' "
+    "AND name IN ('METADATA_LOCK_INFO', 'wait/lock/metadata/sql/mdl')";
+
+class Facts {
+ public:
+  Facts(Store& store, std::int64_t server_id) : store_(store), server_id_(server_id) {}
+
+  LockFacts run() {
+    server();
+    each(kSources, [this](const Query& row) {
+      facts_.sources.push_back({row.text(0), row.text(1), row.integer(2), text(row, 3), text(row, 4)});
+    });
+    sessions();
+    each(kMetadataLocks, [this](const Query& row) {
+      facts_.metadata_locks.push_back({row.integer(0), row.integer(1), row.text(2) == "detached", row.text(3),
+                                       row.text(4), row.text(5), row.text(6), row.text(7) == "GRANTED",
+                                       row.text(8) == "current", row.text(9)});
+    });
+    each(kTransactions, [this](const Query& row) {
+      facts_.transactions.push_back({row.integer(0), row.text(1), row.real(2), row.real(3), row.integer(4),
+                                     row.integer(5), row.text(6) != "events_transactions_current"});
+    });
+    each(kRowWaits, [this](const Query& row) {
+      facts_.row_waits.push_back({row.integer(0), row.integer(1), row.integer(2), row.text(3), row.text(4),
+                                  row.text(5), row.text(6), row.text(7), row.text(8), row.text(9),
+                                  row.text(10) == "WAITING"});
+    });
+    each(kHandles, [this](const Query& row) {
+      facts_.table_handles.push_back({row.integer(0), row.text(1), row.text(2), row.text(3), row.text(4)});
+    });
+    each(kOpenTables, [this](const Query& row) {
+      facts_.open_tables.push_back({row.text(0), row.text(1), row.integer(2).value_or(0)});
+    });
+    each(kPreparedXa, [this](const Query& row) { facts_.prepared_xids.push_back(row.text(0)); });
+    each(kInstruments, [this](const Query& row) {
+      (row.text(0) == "METADATA_LOCK_INFO" ? facts_.plugin_loaded : facts_.instrument_on) = true;
+    });
+    return std::move(facts_);
+  }
+
+ private:
+  template <typename Take>
+  void each(std::string_view sql, const Take& take) {
+    Query query = store_.query(sql);
+    query.bind("id", server_id_);
+    while (query.next().value()) take(query);
+  }
+
+  static std::optional<std::string> text(const Query& row, std::size_t column) {
+    return is_null(row.value(column)) ? std::nullopt : std::optional(row.text(column));
+  }
+
+  void server() {
+    each(kServer, [this](const Query& row) {
+      const std::optional<Flavor> flavor = parse_flavor(row.text(0));
+      const std::optional<Version> version = parse_version(row.text(1));
+      if (flavor && version) facts_.version = {*flavor, *version};
+    });
+  }
+
+  void sessions() {
+    std::unordered_map<std::int64_t, std::size_t> by_id;
+    each(kSessions, [&](const Query& row) {
+      const std::int64_t id = row.integer(0).value_or(0);
+      by_id[id] = facts_.sessions.size();
+      LockSession& session = facts_.sessions.emplace_back();
+      session.connection_id = id;
+      session.user = text(row, 1);
+      session.host = text(row, 2);
+      session.database = text(row, 3);
+      session.command = row.text(4);
+      session.time_s = row.real(5);
+      session.state = text(row, 6);
+      session.info = text(row, 7);
+      session.kind = row.text(8);
+    });
+    const auto session_of = [&](const Query& row) -> LockSession* {
+      const auto found = by_id.find(row.integer(0).value_or(0));
+      return found == by_id.end() ? nullptr : &facts_.sessions[found->second];
+    };
+    each(kPrograms, [&](const Query& row) {
+      if (LockSession* session = session_of(row)) session->program_name = text(row, 1);
+    });
+    each(kStatements, [&](const Query& row) {
+      LockSession* session = session_of(row);
+      if (session == nullptr) return;
+      session->last_statement = text(row, 1);
+      session->statement_s = row.real(2);
+    });
+  }
+
+  Store& store_;
+  std::int64_t server_id_;
+  LockFacts facts_;
+};
+
+}  // namespace
+
+LockFacts read_lock_facts(Store& store, std::int64_t server_id) { return Facts(store, server_id).run(); }
+
+}  // namespace dbaudit

@@ -1,0 +1,288 @@
+// From the graph to the sessions that end a stall: roots, cycles, and how many wait behind each.
+#include <algorithm>
+#include <map>
+#include <unordered_set>
+
+#include "locks/lock_report.h"
+
+namespace dbaudit {
+namespace {
+
+// For each node the queues in which it stands in somebody's way.
+std::vector<std::vector<std::size_t>> blocked_queues(const WaitGraph& graph) {
+  std::vector<std::vector<std::size_t>> queues(graph.nodes.size());
+  for (std::size_t q = 0; q < graph.queues.size(); ++q) {
+    for (const Blocker& blocker : graph.queues[q].blockers) {
+      const bool for_others = std::any_of(graph.queues[q].waits.begin(), graph.queues[q].waits.end(),
+                                          [&](std::size_t w) { return graph.waits[w].node != blocker.node; });
+      if (for_others) queues[blocker.node].push_back(q);
+    }
+  }
+  return queues;
+}
+
+// Strongly connected components over nodes and queues (Tarjan, without recursion). A component with two sessions or
+// more is a deadlock; one session and its own queue is an ALTER that holds SHARED_UPGRADABLE, and none.
+class Components {
+ public:
+  explicit Components(const WaitGraph& graph) : graph_(graph), waits_of_(graph.nodes.size()) {
+    for (const LockWait& wait : graph.waits) waits_of_[wait.node].push_back(wait.queue);
+  }
+
+  std::vector<std::vector<std::size_t>> run() {
+    state_.resize(graph_.nodes.size() + graph_.queues.size());
+    for (std::size_t node = 0; node < graph_.nodes.size(); ++node) {
+      if (!waits_of_[node].empty() && state_[node].order == 0) visit(node);
+    }
+    return std::move(cycles_);
+  }
+
+ private:
+  struct State {
+    std::size_t order = 0;
+    std::size_t low = 0;
+    bool on_stack = false;
+  };
+
+  // Vertices are nodes, then queues. Only those who wait themselves can be part of a cycle.
+  [[nodiscard]] std::size_t degree(std::size_t vertex) const {
+    if (vertex < graph_.nodes.size()) return waits_of_[vertex].size();
+    const LockQueue& queue = graph_.queues[vertex - graph_.nodes.size()];
+    return queue.one_of_them ? 0 : queue.blockers.size();
+  }
+  [[nodiscard]] std::size_t neighbour(std::size_t vertex, std::size_t i) const {
+    if (vertex < graph_.nodes.size()) return graph_.nodes.size() + waits_of_[vertex][i];
+    return graph_.queues[vertex - graph_.nodes.size()].blockers[i].node;
+  }
+
+  void visit(std::size_t start) {
+    std::vector<std::pair<std::size_t, std::size_t>> path;  // vertex, next neighbour
+    enter(start, path);
+    while (!path.empty()) {
+      auto& [vertex, next] = path.back();
+      if (next < degree(vertex)) {
+        const std::size_t other = neighbour(vertex, next++);
+        if (state_[other].order == 0) {
+          enter(other, path);
+        } else if (state_[other].on_stack) {
+          state_[vertex].low = std::min(state_[vertex].low, state_[other].order);
+        }
+        continue;
+      }
+      const std::size_t done = vertex;
+      path.pop_back();
+      if (!path.empty()) state_[path.back().first].low = std::min(state_[path.back().first].low, state_[done].low);
+      if (state_[done].low == state_[done].order) take_component(done);
+    }
+  }
+
+  void enter(std::size_t vertex, std::vector<std::pair<std::size_t, std::size_t>>& path) {
+    state_[vertex] = {++counter_, counter_, true};
+    stack_.push_back(vertex);
+    path.emplace_back(vertex, 0);
+  }
+
+  void take_component(std::size_t root) {
+    std::vector<std::size_t> members;
+    while (true) {
+      const std::size_t vertex = stack_.back();
+      stack_.pop_back();
+      state_[vertex].on_stack = false;
+      if (vertex < graph_.nodes.size()) members.push_back(vertex);
+      if (vertex == root) break;
+    }
+    if (members.size() > 1) {
+      std::sort(members.begin(), members.end());
+      cycles_.push_back(std::move(members));
+    }
+  }
+
+  const WaitGraph& graph_;
+  std::vector<std::vector<std::size_t>> waits_of_;
+  std::vector<State> state_;
+  std::vector<std::size_t> stack_;
+  std::size_t counter_ = 0;
+  std::vector<std::vector<std::size_t>> cycles_;
+};
+
+// All waits behind `node`, nearest first.
+std::vector<std::size_t> reach(const WaitGraph& graph, const std::vector<std::vector<std::size_t>>& queues_of,
+                               std::size_t node) {
+  std::vector<std::size_t> order;
+  std::unordered_set<std::size_t> seen_queues;
+  std::unordered_set<std::size_t> seen_nodes{node};
+  std::vector<std::size_t> next{node};
+  for (std::size_t i = 0; i < next.size(); ++i) {
+    for (const std::size_t q : queues_of[next[i]]) {
+      // A waiter that stands in its own queue's way does not wait for itself; the queue may be entered again.
+      if (!seen_queues.insert(q).second) continue;
+      for (const std::size_t w : graph.queues[q].waits) {
+        if (!seen_nodes.insert(graph.waits[w].node).second) continue;
+        order.push_back(w);
+        next.push_back(graph.waits[w].node);
+      }
+    }
+  }
+  return order;
+}
+
+class Roots {
+ public:
+  explicit Roots(LockReport& report)
+      : report_(report), graph_(report.graph), queues_of_(blocked_queues(report.graph)) {}
+
+  void run() {
+    report_.cycles = Components(graph_).run();
+    std::unordered_set<std::size_t> in_cycle;
+    for (const auto& cycle : report_.cycles) in_cycle.insert(cycle.begin(), cycle.end());
+    std::unordered_set<std::size_t> waiting;
+    for (const LockWait& wait : graph_.waits) waiting.insert(wait.node);
+    for (std::size_t node = 0; node < graph_.nodes.size(); ++node) {
+      const bool cycle = in_cycle.contains(node);
+      if (queues_of_[node].empty() || (waiting.contains(node) && !cycle)) continue;
+      add(node, cycle);
+    }
+    const auto by_blocks = [](const LockRoot& a, const LockRoot& b) { return a.blocks > b.blocks; };
+    std::stable_sort(report_.roots.begin(), report_.roots.end(), by_blocks);
+    std::stable_sort(report_.suspects.begin(), report_.suspects.end(), by_blocks);
+  }
+
+ private:
+  void add(std::size_t node, bool cycle) {
+    LockRoot root;
+    root.node = node;
+    root.cycle = cycle;
+    bool certain = false;
+    bool one_of_them = true;
+    std::size_t others = 0;
+    std::unordered_set<std::size_t> direct;
+    for (const std::size_t q : queues_of_[node]) {
+      const LockQueue& queue = graph_.queues[q];
+      const auto blocker = std::find_if(queue.blockers.begin(), queue.blockers.end(),
+                                        [node](const Blocker& b) { return b.node == node; });
+      certain = certain || blocker->certainty == Certainty::observed;
+      one_of_them = one_of_them && queue.one_of_them;
+      others = std::max(others, queue.blockers.size());
+      add_lock(root, queue.object, *blocker);
+      for (const std::size_t w : queue.waits) {
+        if (graph_.waits[w].node != node) direct.insert(graph_.waits[w].node);
+      }
+    }
+    root.blocks_directly = direct.size();
+    root.blocks = blocks(node);
+    root.certainty = certain ? Certainty::observed : Certainty::inferred;
+    if (one_of_them && others > 1) {
+      root.reason = "one of " + std::to_string(others) + " sessions of which one holds the lock";
+      report_.suspects.push_back(std::move(root));
+    } else {
+      report_.roots.push_back(std::move(root));
+    }
+  }
+
+  static void add_lock(LockRoot& root, const LockObject& object, const Blocker& blocker) {
+    if (blocker.how != How::granted) return;
+    const bool known = std::any_of(root.holds.begin(), root.holds.end(), [&](const RootLock& lock) {
+      return lock.object == object && lock.lock == blocker.lock;
+    });
+    if (!known) root.holds.push_back({object, blocker.lock});
+  }
+
+  // Hundreds of readers of one table block the very same queues, and are counted once.
+  std::size_t blocks(std::size_t node) {
+    if (const auto known = counted_.find(queues_of_[node]); known != counted_.end() && !is_waiting(node))
+      return known->second;
+    const std::size_t count = reach(graph_, queues_of_, node).size();
+    if (!is_waiting(node)) counted_.emplace(queues_of_[node], count);
+    return count;
+  }
+
+  [[nodiscard]] bool is_waiting(std::size_t node) const {
+    return std::any_of(report_.cycles.begin(), report_.cycles.end(), [node](const auto& cycle) {
+      return std::binary_search(cycle.begin(), cycle.end(), node);
+    });
+  }
+
+  LockReport& report_;
+  const WaitGraph& graph_;
+  std::vector<std::vector<std::size_t>> queues_of_;
+  std::map<std::vector<std::size_t>, std::size_t> counted_;
+};
+
+}  // namespace
+
+void find_roots(LockReport& report) { Roots(report).run(); }
+
+void keep_table(LockReport& report, const std::string& schema, const std::string& table) {
+  const auto matches = [&](std::size_t w) {
+    const LockObject& object = report.graph.queues[report.graph.waits[w].queue].object;
+    return object.schema == schema && (table.empty() || object.name == table);
+  };
+  std::erase_if(report.shown, [&](std::size_t w) { return !matches(w); });
+  const std::vector<std::vector<std::size_t>> queues_of = blocked_queues(report.graph);
+  const auto unrelated = [&](const LockRoot& root) {
+    const std::vector<std::size_t> behind = reach(report.graph, queues_of, root.node);
+    return std::none_of(behind.begin(), behind.end(), matches);
+  };
+  std::erase_if(report.roots, unrelated);
+  std::erase_if(report.cycles, [&](const std::vector<std::size_t>& cycle) {
+    return std::none_of(report.shown.begin(), report.shown.end(), [&](std::size_t w) {
+      return std::binary_search(cycle.begin(), cycle.end(), report.graph.waits[w].node);
+    });
+  });
+  if (report.shown.empty()) report.suspects.clear();
+}
+
+bool is_brief(const LockReport& report, const LockWait& wait) {
+  return wait.wait_s && *wait.wait_s < report.min_wait_s;
+}
+
+std::size_t count_waits(const LockReport& report) {
+  return static_cast<std::size_t>(std::count_if(report.shown.begin(), report.shown.end(), [&](std::size_t w) {
+    return !is_brief(report, report.graph.waits[w]);
+  }));
+}
+
+WaitForest grow_forest(const LockReport& report) {
+  const WaitGraph& graph = report.graph;
+  const std::vector<std::vector<std::size_t>> queues_of = blocked_queues(graph);
+  WaitForest forest;
+  forest.below.resize(graph.nodes.size());
+  std::vector<bool> placed(graph.waits.size(), false);
+  std::vector<bool> shown(graph.waits.size(), false);
+  for (const std::size_t w : report.shown) shown[w] = true;
+  std::vector<bool> entered(graph.queues.size(), false);
+  std::vector<std::size_t> next;
+  std::vector<bool> seen(graph.nodes.size(), false);
+  for (const std::vector<LockRoot>* list : {&report.roots, &report.suspects}) {
+    for (const LockRoot& root : *list) {
+      if (!seen[root.node]) next.push_back(root.node);
+      seen[root.node] = true;
+    }
+  }
+  for (std::size_t i = 0; i < next.size(); ++i) {
+    for (const std::size_t q : queues_of[next[i]]) {
+      bool all = true;
+      if (entered[q]) continue;
+      for (const std::size_t w : graph.queues[q].waits) {
+        const std::size_t waiter = graph.waits[w].node;
+        if (waiter == next[i]) {
+          all = false;  // somebody else stands in its way
+          continue;
+        }
+        if (placed[w]) continue;
+        placed[w] = true;
+        if (shown[w]) forest.below[next[i]].push_back(w);
+        if (!seen[waiter]) next.push_back(waiter);
+        seen[waiter] = true;
+      }
+      entered[q] = all;
+    }
+  }
+  for (std::vector<std::size_t>& list : forest.below) std::sort(list.begin(), list.end());
+  for (const std::size_t w : report.shown) {
+    if (!placed[w]) forest.orphans.push_back(w);
+  }
+  return forest;
+}
+
+}  // namespace dbaudit

@@ -1,0 +1,170 @@
+#include "report/locks_words.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "base/units.h"
+
+namespace dbaudit {
+namespace {
+
+constexpr std::size_t kNameBytes = 120;
+constexpr std::size_t kShownLocks = 3;
+
+std::string counted(std::size_t number, const char* one, const char* many) {
+  return fmt::format("{} {}", format_count(static_cast<double>(number)), number == 1 ? one : many);
+}
+
+std::string shown(const std::string& name) { return bounded(printable(name), kNameBytes); }
+
+std::string name_of(const LockObject& object) {
+  std::string name = object.schema;
+  if (!object.schema.empty() && !object.name.empty()) name += '.';
+  name = shown(name + object.name);
+  if (object.type == "TABLE") return name.empty() ? "a table that is not known" : name;
+  if (object.type == "GLOBAL") return "the global read lock";
+  if (object.type == "COMMIT") return "the commit lock";
+  if (object.type == "BACKUP LOCK" || object.type == "BACKUP") return "the backup lock";
+  if (object.type == "SCHEMA") return "schema " + name;
+  if (object.type == "USER LEVEL LOCK") return name.empty() ? "a user lock" : "user lock '" + name + "'";
+  return to_lower(object.type) + (name.empty() ? "" : " " + name);
+}
+
+}  // namespace
+
+std::string LockWords::who(std::size_t node) const {
+  const LockNode& known = report_.graph.nodes[node];
+  if (!known.connection_id) return "a prepared XA transaction without a session";
+  std::string text = fmt::format("connection {}", *known.connection_id);
+  if (!known.session) return text;
+  const LockSession& session = report_.facts.sessions[*known.session];
+  return text + fmt::format(" ({}@{})", shown(session.user.value_or("?")), shown(session.host.value_or("?")));
+}
+
+std::string LockWords::state(const LockRoot& root) const {
+  const auto idle = [&root] { return root.idle_s ? " for " + format_duration(*root.idle_s) : std::string(); };
+  if (root.state == "idle_in_transaction") return "idle in a transaction" + idle();
+  if (root.state == "running") return "running a statement";
+  if (root.state == "waiting") return "waiting in a cycle";
+  if (root.state == "lock_tables") return "idle with LOCK TABLES" + idle();
+  if (root.state == "global_read_lock") return "idle with FLUSH TABLES WITH READ LOCK" + idle();
+  if (root.state == "backup_lock") return "idle with a backup lock" + idle();
+  if (root.state == "user_lock") return "idle with GET_LOCK" + idle();
+  if (root.state == "prepared_xa") return "prepared and left behind";
+  if (root.state == "handler_open") return "idle with an open HANDLER" + idle();
+  if (root.state == "replication") return "a replication thread";
+  if (root.state == "idle") return "idle" + idle();
+  return "in a state that is not known";
+}
+
+std::string LockWords::headline(const LockRoot& root) const {
+  std::string text = who(root.node);
+  if (root.xid) text += " " + shown(*root.xid);
+  if (root.program_name) text += ", " + shown(*root.program_name);
+  if (root.human == true) text += ", a person";
+  text += ": " + state(root);
+  if (root.transaction_s && root.state != "prepared_xa")
+    text += fmt::format(", transaction {} old", format_duration(*root.transaction_s));
+  text += fmt::format(" [{}]", root.reason.empty() ? to_string(root.certainty) : "suspected");
+  return text;
+}
+
+std::string LockWords::holds(const LockRoot& root) const {
+  std::vector<std::string> parts;
+  for (const RootLock& lock : root.holds) {
+    if (parts.size() == kShownLocks) {
+      parts.push_back(fmt::format("and {} more", root.holds.size() - kShownLocks));
+      break;
+    }
+    parts.push_back((lock.lock.empty() ? "a lock" : shown(lock.lock)) + " on " + name_of(lock.object));
+  }
+  return join(parts, ", ");
+}
+
+std::string LockWords::object(const LockQueue& queue) const {
+  if (queue.kind == WaitKind::row)
+    return queue.object.name.empty() ? "a row" : "a row of " + name_of(queue.object);
+  if (queue.kind == WaitKind::global_read) return "the global read lock";
+  return name_of(queue.object);
+}
+
+std::string LockWords::advice(const LockRoot& root) const {
+  std::string text;
+  if (root.state == "prepared_xa") {
+    text = "Ask the transaction manager, or end it: " + root.remedy;
+    if (!root.xid && !report_.facts.prepared_xids.empty()) {
+      text += ", then XA ROLLBACK or XA COMMIT of one of: ";
+      const std::vector<std::string>& xids = report_.facts.prepared_xids;
+      text += shown(join({xids.begin(), xids.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(3, xids.size()))}, " | "));
+    } else if (root.xid) {
+      text += " (or XA COMMIT)";
+    }
+  } else {
+    const bool person = root.human == true;
+    text = fmt::format("{} {}{}, or end it: {}", person ? "Ask the person at" : "Ask the owner of", who(root.node),
+                       root.program_name ? fmt::format(" in {}", shown(*root.program_name)) : "", root.remedy);
+  }
+  const char* undone = !root.rows_modified        ? "what it would undo is not known"
+                       : *root.rows_modified == 0 ? "it has changed no row"
+                                                  : nullptr;
+  text += fmt::format(". {} {}", counted(root.blocks, "session waits", "sessions wait"),
+                      root.reason.empty() ? "behind it" : "in all");
+  text += undone != nullptr
+              ? fmt::format("; {}", undone)
+              : fmt::format("; ending it undoes {}",
+                            counted(static_cast<std::size_t>(*root.rows_modified), "changed row", "changed rows"));
+  return text;
+}
+
+std::string LockWords::verdict() const {
+  const std::size_t waits = count_waits(report_);
+  const std::size_t brief = report_.shown.size() - waits;
+  if (report_.shown.empty()) {
+    return report_.complete ? "Nobody waits for a lock."
+                            : "Nobody is seen waiting for a lock, but the process list is not complete.";
+  }
+  std::string text;
+  if (waits == 0) {
+    text = fmt::format("{} for less than {}.", counted(brief, "session waits", "sessions wait"),
+                       format_duration(report_.min_wait_s));
+    return text;
+  }
+  text = counted(waits, "session waits", "sessions wait");
+  if (brief > 0) text += fmt::format(" ({} more for less than {})", brief, format_duration(report_.min_wait_s));
+  if (!report_.cycles.empty()) text += fmt::format("; {} wait for each other", counted(report_.cycles.front().size(), "session", "sessions"));
+  if (report_.roots.empty()) {
+    if (report_.suspects.empty()) return text + "; who holds the lock is not known.";
+    return text + fmt::format("; who holds the lock is not shown, {} is the likeliest: {}.",
+                              who(report_.suspects.front().node), state(report_.suspects.front()));
+  }
+  const LockRoot& first = report_.roots.front();
+  text += fmt::format("{} {}{}: {}", report_.roots.size() == 1 ? "; one holds them up," : "; first of all",
+                      who(first.node), first.program_name ? fmt::format(" in {}", shown(*first.program_name)) : "",
+                      state(first));
+  if (first.certainty == Certainty::inferred) text += " (inferred)";
+  if (report_.roots.size() > 1) text += fmt::format("; {} more hold locks as well", report_.roots.size() - 1);
+  return text + ".";
+}
+
+std::string LockWords::wait(const LockWait& wait) const {
+  const LockQueue& queue = report_.graph.queues[wait.queue];
+  const LockNode& node = report_.graph.nodes[wait.node];
+  std::string text = fmt::format("{} ", node.connection_id ? std::to_string(*node.connection_id) : "?");
+  const LockSession* session = node.session ? &report_.facts.sessions[*node.session] : nullptr;
+  if (session != nullptr) text += shown(session->user.value_or("?")) + " ";
+  if (wait.wait_s) {
+    text += fmt::format("{}{}{} ", is_brief(report_, wait) ? "briefly, " : "", wait.wait_is_exact ? "" : "up to ",
+                        format_duration(*wait.wait_s));
+  }
+  text += "for " + (queue.requested.empty() || queue.kind == WaitKind::row ? "" : shown(queue.requested) + " on ") +
+          object(queue);
+  const std::size_t count = count_blockers(report_.graph, wait);
+  if (count > 1)
+    text += queue.one_of_them ? fmt::format(" (one of {})", count) : fmt::format(" ({} in its way)", count);
+  if (session != nullptr && session->info) text += ": " + bounded(printable(*session->info), kNameBytes);
+  return text;
+}
+
+}  // namespace dbaudit

@@ -1,0 +1,27 @@
+// The sentences that the reports of `dbaudit locks` share.
+#pragma once
+
+#include <string>
+
+#include "locks/lock_report.h"
+
+namespace dbaudit {
+
+class LockWords {
+ public:
+  explicit LockWords(const LockReport& report) : report_(report) {}
+
+  [[nodiscard]] std::string verdict() const;                     // who waits, for whom, and how sure that is
+  [[nodiscard]] std::string who(std::size_t node) const;         // "connection 11 (app@10.0.0.5:52110)"
+  [[nodiscard]] std::string headline(const LockRoot& root) const;  // who, program, state, times
+  [[nodiscard]] std::string advice(const LockRoot& root) const;  // whom to ask, what ends it, what that undoes
+  [[nodiscard]] std::string holds(const LockRoot& root) const;
+  [[nodiscard]] std::string state(const LockRoot& root) const;
+  [[nodiscard]] std::string object(const LockQueue& queue) const;  // "shop.orders", "the global read lock"
+  [[nodiscard]] std::string wait(const LockWait& wait) const;      // one waiter, in one line
+
+ private:
+  const LockReport& report_;
+};
+
+}  // namespace dbaudit

@@ -81,9 +81,10 @@ int run(const Arguments& arguments) {
   check_from(arguments.from, arguments.connection, problems);
   std::vector<CollectRequest> servers;
   if (arguments.from.empty()) servers = resolve_servers(arguments.connection, config, false, problems);
-  Store store;
-  load_human_clients(shipped_rules_folder(problems), store, problems);
   if (!problems.empty()) return report_problems(problems);
+  Store store;
+  Problems unimportant;  // without the rules' folder, people are not recognised
+  load_human_clients(shipped_rules_folder(unimportant), store, unimportant);
 
   if (arguments.from.empty()) {
     servers.front().deadline = *deadline;

@@ -104,7 +104,8 @@ Result<std::int64_t> read_plugin(Reading& reading) {
     std::string_view mode = rows->view(4);
     if (mode.starts_with("MDL_")) mode.remove_prefix(4);
     const std::optional<double> held_ms = rows->real(5);
-    insert.row(reading.server_id, id, nullptr, id ? "session" : "background", type, schema, name_of(reading, type, name), mode, nullptr, "GRANTED",
+    insert.row(reading.server_id, id, nullptr, id ? "session" : "background", type, schema,
+               name_of(reading, type, name), mode, nullptr, "GRANTED",
                held_ms ? std::optional(*held_ms / 1000) : std::nullopt, "metadata_lock_info", "current");
     ++count;
   }

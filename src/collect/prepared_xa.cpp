@@ -41,8 +41,8 @@ std::string bytes_of(std::string_view data) {
 }
 
 std::string literal_of(std::string_view bytes) {
-  const bool readable = std::all_of(bytes.begin(), bytes.end(),
-                                    [](char c) { return c >= ' ' && c <= '~' && c != '\'' && c != '\\'; });
+  const bool readable =
+      std::all_of(bytes.begin(), bytes.end(), [](char c) { return c >= ' ' && c <= '~' && c != '\'' && c != '\\'; });
   if (readable) return fmt::format("'{}'", bytes);
   std::string out = "X'";
   for (const char c : bytes) out += fmt::format("{:02x}", static_cast<unsigned char>(c));

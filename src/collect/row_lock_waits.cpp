@@ -7,6 +7,7 @@
 
 #include <unordered_set>
 
+#include "base/sql_text.h"
 #include "collect/source.h"
 
 namespace dbaudit {
@@ -40,15 +41,15 @@ struct Lock {
   std::optional<std::string> index;
 };
 
-// `shop`.`orders` -> shop, orders
+// `shop`.`orders` /* Partition `p0` */ -> shop, orders
 void split_name(const std::string& name, Lock& lock) {
-  const std::size_t middle = name.find("`.`");
-  if (middle == std::string::npos) {
+  const std::vector<SqlToken> tokens = sql_tokens(name);
+  if (tokens.size() == 3) {
+    lock.schema = tokens[0].text;
+    lock.table = tokens[2].text;
+  } else {
     lock.table = name;
-    return;
   }
-  lock.schema = name.substr(1, middle - 1);
-  lock.table = name.substr(middle + 3, name.size() - middle - 4);
 }
 
 SourceOutcome too_many(std::int64_t count) {

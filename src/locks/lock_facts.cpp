@@ -7,7 +7,8 @@ namespace dbaudit {
 namespace {
 
 constexpr std::string_view kServer = "SELECT flavor, version FROM server WHERE server_id = :id";
-constexpr std::string_view kSources = "SELECT source, status, rows, reason, remedy FROM fact_source WHERE server_id = :id ORDER BY rowid";
+constexpr std::string_view kSources =
+    "SELECT source, status, rows, reason, remedy FROM fact_source WHERE server_id = :id ORDER BY rowid";
 constexpr std::string_view kSessions =
     "SELECT processlist_id, user, host, db, command, time_s, state, info, kind FROM sessions WHERE server_id = :id";
 constexpr std::string_view kPrograms =
@@ -56,9 +57,8 @@ class Facts {
                                      row.integer(5), row.text(6) != "events_transactions_current"});
     });
     each(kRowWaits, [this](const Query& row) {
-      facts_.row_waits.push_back({row.integer(0), row.integer(1), row.integer(2), row.text(3), row.text(4),
-                                  row.text(5), row.text(6), row.text(7), row.text(8), row.text(9),
-                                  row.text(10) == "WAITING"});
+      facts_.row_waits.push_back({row.integer(0), row.integer(1), row.integer(2), row.text(3), row.text(4), row.text(5),
+                                  row.text(6), row.text(7), row.text(8), row.text(9), row.text(10) == "WAITING"});
     });
     each(kHandles, [this](const Query& row) {
       facts_.table_handles.push_back({row.integer(0), row.text(1), row.text(2), row.text(3), row.text(4)});

@@ -100,7 +100,7 @@ struct LockFacts {
   std::vector<std::string> prepared_xids;  // as XA ROLLBACK takes them
   bool plugin_loaded = false;              // MariaDB's METADATA_LOCK_INFO
   bool instrument_on = false;              // wait/lock/metadata/sql/mdl
-  std::vector<SourceStatus> sources;  // those that were tried, in the order in which they were read
+  std::vector<SourceStatus> sources;       // those that were tried, in the order in which they were read
 
   [[nodiscard]] const SourceStatus* source(std::string_view name) const {
     for (const SourceStatus& status : sources) {

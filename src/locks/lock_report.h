@@ -20,19 +20,19 @@ struct RootLock {
 // Somebody who waits for nobody and blocks somebody; or, as a suspect, who may be it; or a member of a cycle.
 struct LockRoot {
   std::size_t node = 0;
-  std::string state;  // of the public contract: idle_in_transaction, running, lock_tables, prepared_xa, ...
-  std::size_t blocks = 0;           // sessions that go on when this one lets go, as far as it depends on this one
+  std::string state;       // of the public contract: idle_in_transaction, running, lock_tables, prepared_xa, ...
+  std::size_t blocks = 0;  // sessions that go on when this one lets go, as far as it depends on this one
   std::size_t blocks_directly = 0;
-  std::optional<std::string> xid;   // of a prepared XA transaction, as XA ROLLBACK takes it
+  std::optional<std::string> xid;  // of a prepared XA transaction, as XA ROLLBACK takes it
   std::optional<double> transaction_s;
   std::optional<double> idle_s;
   std::optional<std::int64_t> rows_modified;  // what ending it would undo
   std::vector<RootLock> holds;                // on contested objects
   Certainty certainty = Certainty::observed;
   bool cycle = false;
-  std::string remedy;                    // a statement
+  std::string remedy;                     // a statement
   std::optional<std::string> prevention;  // the setting that would have ended it
-  std::string reason;                    // of a suspect: its traces
+  std::string reason;                     // of a suspect: its traces
 
   // Filled by identify_people.
   std::optional<std::string> program_name;
@@ -52,13 +52,13 @@ struct LockReport {
   LockFacts facts;
   WaitGraph graph;
   LockMethod method = LockMethod::process_list;
-  std::optional<std::string> better_view;  // the exact statement that would show more, and what it costs
-  std::vector<LockRoot> roots;             // who blocks most, first
-  std::vector<LockRoot> suspects;          // most likely first
+  std::optional<std::string> better_view;        // the exact statement that would show more, and what it costs
+  std::vector<LockRoot> roots;                   // who blocks most, first
+  std::vector<LockRoot> suspects;                // most likely first
   std::vector<std::vector<std::size_t>> cycles;  // nodes
-  bool complete = false;           // everybody who waits was seen
-  double min_wait_s = 0;           // shorter waits are brief: shown, and nobody's reason to get up
-  std::vector<std::size_t> shown;  // indices into graph.waits; all of them, unless keep_table chose
+  bool complete = false;                         // everybody who waits was seen
+  double min_wait_s = 0;                         // shorter waits are brief: shown, and nobody's reason to get up
+  std::vector<std::size_t> shown;                // indices into graph.waits; all of them, unless keep_table chose
 };
 
 // The whole chain: graph, roots, suspects.

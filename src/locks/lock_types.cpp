@@ -16,8 +16,10 @@ struct Matrix {
 };
 
 constexpr std::array<std::string_view, 10> kObjectNames{
-    "SHARED",           "SHARED_HIGH_PRIO", "SHARED_READ",     "SHARED_WRITE",         "SHARED_WRITE_LOW_PRIO",
-    "SHARED_UPGRADABLE", "SHARED_READ_ONLY", "SHARED_NO_WRITE", "SHARED_NO_READ_WRITE", "EXCLUSIVE"};
+    "SHARED",           "SHARED_HIGH_PRIO",      "SHARED_READ",
+    "SHARED_WRITE",     "SHARED_WRITE_LOW_PRIO", "SHARED_UPGRADABLE",
+    "SHARED_READ_ONLY", "SHARED_NO_WRITE",       "SHARED_NO_READ_WRITE",
+    "EXCLUSIVE"};
 constexpr std::array<std::string_view, 10> kObjectGranted{
     "+++++++++-",  // SHARED
     "+++++++++-",  // SHARED_HIGH_PRIO
@@ -49,9 +51,9 @@ constexpr std::array<std::string_view, 3> kScopedWaiting{"+--", "++-", "+++"};
 
 // MariaDB has one namespace for what MySQL calls GLOBAL, COMMIT and BACKUP LOCK.
 constexpr std::array<std::string_view, 14> kBackupNames{
-    "BACKUP_START",     "BACKUP_FLUSH",   "BACKUP_WAIT_FLUSH", "BACKUP_WAIT_DDL",   "BACKUP_WAIT_COMMIT",
-    "BACKUP_FTWRL1",    "BACKUP_FTWRL2",  "BACKUP_DML",        "BACKUP_TRANS_DML",  "BACKUP_SYS_DML",
-    "BACKUP_DDL",       "BACKUP_BLOCK_DDL", "BACKUP_ALTER_COPY", "BACKUP_COMMIT"};
+    "BACKUP_START",  "BACKUP_FLUSH",     "BACKUP_WAIT_FLUSH", "BACKUP_WAIT_DDL",  "BACKUP_WAIT_COMMIT",
+    "BACKUP_FTWRL1", "BACKUP_FTWRL2",    "BACKUP_DML",        "BACKUP_TRANS_DML", "BACKUP_SYS_DML",
+    "BACKUP_DDL",    "BACKUP_BLOCK_DDL", "BACKUP_ALTER_COPY", "BACKUP_COMMIT"};
 constexpr std::array<std::string_view, 14> kBackupGranted{
     "-----++++++-++",  // START
     "-+++++++++++++",  // FLUSH
@@ -90,9 +92,8 @@ constexpr Matrix kScoped{kScopedNames, kScopedGranted, kScopedWaiting};
 constexpr Matrix kBackup{kBackupNames, kBackupGranted, kBackupWaiting};
 
 const Matrix& matrix_of(std::string_view object_type) {
-  constexpr std::array<std::string_view, 8> kScopedTypes{"GLOBAL",          "COMMIT",      "BACKUP LOCK",
-                                                         "SCHEMA",          "TABLESPACE",  "RESOURCE_GROUPS",
-                                                         "FOREIGN KEY",     "CHECK CONSTRAINT"};
+  constexpr std::array<std::string_view, 8> kScopedTypes{
+      "GLOBAL", "COMMIT", "BACKUP LOCK", "SCHEMA", "TABLESPACE", "RESOURCE_GROUPS", "FOREIGN KEY", "CHECK CONSTRAINT"};
   if (object_type == "BACKUP") return kBackup;
   return std::find(kScopedTypes.begin(), kScopedTypes.end(), object_type) == kScopedTypes.end() ? kObject : kScoped;
 }
@@ -115,7 +116,7 @@ struct Upgrade {
   std::string_view shown;
   std::string_view real;
 };
-constexpr std::array<Upgrade, 13> kUpgrades{{
+constexpr std::array<Upgrade, 8> kUpgrades{{
     {"SHARED_READ", "SHARED_READ_ONLY"},
     {"SHARED_UPGRADABLE", "SHARED_NO_WRITE"},
     {"SHARED_UPGRADABLE", "SHARED_NO_READ_WRITE"},
@@ -124,12 +125,10 @@ constexpr std::array<Upgrade, 13> kUpgrades{{
     {"SHARED_NO_READ_WRITE", "EXCLUSIVE"},
     {"SHARED", "EXCLUSIVE"},
     {"BACKUP_FTWRL1", "BACKUP_FTWRL2"},
-    {"BACKUP_START", "BACKUP_FLUSH"},
-    {"BACKUP_START", "BACKUP_WAIT_FLUSH"},
-    {"BACKUP_START", "BACKUP_WAIT_DDL"},
-    {"BACKUP_START", "BACKUP_WAIT_COMMIT"},
-    {"BACKUP_BLOCK_DDL", "BACKUP_WAIT_DDL"},
 }};
+// BACKUP STAGE goes from each of these to the next.
+constexpr std::array<std::string_view, 6> kStages{"BACKUP_START",     "BACKUP_FLUSH",    "BACKUP_WAIT_FLUSH",
+                                                  "BACKUP_BLOCK_DDL", "BACKUP_WAIT_DDL", "BACKUP_WAIT_COMMIT"};
 
 }  // namespace
 
@@ -144,9 +143,13 @@ Conflict conflict_with_waiting(std::string_view object_type, std::string_view re
 }
 
 bool may_have_become_conflict(std::string_view object_type, std::string_view requested, std::string_view shown) {
-  return std::any_of(kUpgrades.begin(), kUpgrades.end(), [&](const Upgrade& upgrade) {
-    return upgrade.shown == shown && conflict_with_granted(object_type, requested, upgrade.real) == Conflict::conflict;
-  });
+  const auto conflicts = [&](std::string_view type) {
+    return conflict_with_granted(object_type, requested, type) == Conflict::conflict;
+  };
+  const auto stage = std::find(kStages.begin(), kStages.end(), shown);
+  if (stage != kStages.end()) return std::any_of(stage, kStages.end(), conflicts);
+  return std::any_of(kUpgrades.begin(), kUpgrades.end(),
+                     [&](const Upgrade& upgrade) { return upgrade.shown == shown && conflicts(upgrade.real); });
 }
 
 }  // namespace dbaudit

@@ -31,9 +31,7 @@ std::string state_of_idle(const LockRoot& root, const LockSession& session, bool
         return (l.object.type == "GLOBAL" && l.lock == "SHARED") || starts_with(l.lock, "BACKUP_FTWRL");
       }))
     return "global_read_lock";
-  if (holds([](const RootLock& l) {
-        return (l.object.type == "COMMIT" && l.lock == "SHARED");
-      }))
+  if (holds([](const RootLock& l) { return (l.object.type == "COMMIT" && l.lock == "SHARED"); }))
     return "global_read_lock";
   const auto is_stage = [](const RootLock& l) {
     return l.object.type == "BACKUP" && (starts_with(l.lock, "BACKUP_START") || starts_with(l.lock, "BACKUP_FLUSH") ||
@@ -53,6 +51,12 @@ std::string state_of_idle(const LockRoot& root, const LockSession& session, bool
       }))
     return "lock_tables";
   if (in_transaction) return "idle_in_transaction";
+  // What a statement took of a table to write to it, or of a routine, stays with it until its transaction ends.
+  if (holds([](const RootLock& l) {
+        return l.object.type == "FUNCTION" || l.object.type == "PROCEDURE" ||
+               (l.object.type == "TABLE" && l.lock == "SHARED_WRITE");
+      }))
+    return "idle_in_transaction";
   // Plain statements ask for more than SHARED; what stays open with it is a HANDLER.
   if (holds([](const RootLock& l) { return l.object.type == "TABLE" && l.lock == "SHARED"; })) return "handler_open";
   // MyISAM tables in a transaction, a statement that failed in one: nothing but the lock shows.
@@ -83,9 +87,10 @@ std::string remedy_of(const LockReport& report, const LockRoot& root) {
 std::optional<std::string> prevention_of(const LockReport& report, const LockRoot& root) {
   const bool mariadb = report.facts.version.is_mariadb();
   if (root.state == "idle_in_transaction") {
-    return mariadb ? "SET GLOBAL idle_transaction_timeout = 60 ends such sessions by itself"
-                   : "MySQL ends no idle transaction by itself: autocommit in the client; SET SESSION lock_wait_timeout "
-                     "= 5 before ALTER TABLE";
+    return mariadb
+               ? "SET GLOBAL idle_transaction_timeout = 60 ends such sessions by itself"
+               : "MySQL ends no idle transaction by itself: autocommit in the client; SET SESSION lock_wait_timeout "
+                 "= 5 before ALTER TABLE";
   }
   if (root.state == "running") {
     return mariadb ? "max_statement_time of its account or session ends such statements"
@@ -117,14 +122,13 @@ void describe_root(const LockReport& report, LockRoot& root) {
     if (!own) continue;
     in_transaction = true;
     root.transaction_s = std::max(root.transaction_s.value_or(0), transaction.age_s.value_or(0));
-    if (transaction.rows_modified)
-      root.rows_modified = root.rows_modified.value_or(0) + *transaction.rows_modified;
+    if (transaction.rows_modified) root.rows_modified = root.rows_modified.value_or(0) + *transaction.rows_modified;
   }
   if (node.session) {
     const LockSession& session = report.facts.sessions[*node.session];
     if (session.command == "Sleep") root.idle_s = session.time_s;
     root.program_name = session.program_name;
-    root.last_statement = session.command == "Sleep" || !session.info ? session.last_statement : session.info;
+    root.last_statement = session.last_statement ? session.last_statement : session.info;
   }
   root.state = state_of(report, root, in_transaction);
   if (root.state == "prepared_xa") root.xid = xid_of(report);

@@ -197,9 +197,8 @@ class Roots {
   }
 
   [[nodiscard]] bool is_waiting(std::size_t node) const {
-    return std::any_of(report_.cycles.begin(), report_.cycles.end(), [node](const auto& cycle) {
-      return std::binary_search(cycle.begin(), cycle.end(), node);
-    });
+    return std::any_of(report_.cycles.begin(), report_.cycles.end(),
+                       [node](const auto& cycle) { return std::binary_search(cycle.begin(), cycle.end(), node); });
   }
 
   LockReport& report_;

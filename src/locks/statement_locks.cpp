@@ -12,9 +12,9 @@ namespace {
 
 // Types from weak to strong, as far as one statement may ask for two of them on one table.
 int strength(std::string_view type) {
-  constexpr std::string_view kOrder[] = {"SHARED",           "SHARED_HIGH_PRIO",     "SHARED_READ",
-                                         "SHARED_WRITE",     "SHARED_UPGRADABLE",    "SHARED_READ_ONLY",
-                                         "SHARED_NO_WRITE",  "SHARED_NO_READ_WRITE", "EXCLUSIVE"};
+  constexpr std::string_view kOrder[] = {"SHARED",          "SHARED_HIGH_PRIO",     "SHARED_READ",
+                                         "SHARED_WRITE",    "SHARED_UPGRADABLE",    "SHARED_READ_ONLY",
+                                         "SHARED_NO_WRITE", "SHARED_NO_READ_WRITE", "EXCLUSIVE"};
   const auto* found = std::find(std::begin(kOrder), std::end(kOrder), type);
   return static_cast<int>(found - std::begin(kOrder));
 }
@@ -90,8 +90,7 @@ class Reader {
       }
       return;
     }
-    wanted_.push_back(
-        {std::string(object_type), schema, name, std::string(type), std::string(upgraded_to)});
+    wanted_.push_back({std::string(object_type), schema, name, std::string(type), std::string(upgraded_to)});
   }
   void want_table(const Name& name, std::string_view type, std::string_view upgraded_to = "") {
     if (name.schema == database_ && common_tables_.contains(to_lower(name.name))) return;
@@ -213,10 +212,11 @@ class Reader {
     if (skip("PARTITION") && is("(")) skip_parentheses();
     skip("AS");
     constexpr std::string_view kNext[] = {
-        "WHERE", "JOIN",  "INNER", "LEFT",   "RIGHT", "CROSS",  "NATURAL", "STRAIGHT_JOIN", "ON",     "USING", "GROUP",
-        "ORDER", "LIMIT", "FOR",   "HAVING", "UNION", "WINDOW", "LOCK",    "SET",           "PROCEDURE", "INTO", "USE",
-        "FORCE", "IGNORE", "EXCEPT", "INTERSECT", "PARTITION", "VALUES", "SELECT"};
-    const bool next = std::any_of(std::begin(kNext), std::end(kNext), [this](std::string_view word) { return is(word); });
+        "WHERE", "JOIN",  "INNER", "LEFT",   "RIGHT",  "CROSS",     "NATURAL",   "STRAIGHT_JOIN", "ON",    "USING",
+        "GROUP", "ORDER", "LIMIT", "FOR",    "HAVING", "UNION",     "WINDOW",    "LOCK",          "SET",   "PROCEDURE",
+        "INTO",  "USE",   "FORCE", "IGNORE", "EXCEPT", "INTERSECT", "PARTITION", "VALUES",        "SELECT"};
+    const bool next =
+        std::any_of(std::begin(kNext), std::end(kNext), [this](std::string_view word) { return is(word); });
     if (is_name() && !next) ++at_;
   }
   // a, b AS c, (d JOIN e) ...
@@ -464,16 +464,19 @@ class Reader {
     for (at_ = 0; at_ + 1 < tokens_.size(); ++at_) {
       if (!is("(", 1) || !is_name()) continue;
       if (!is_keyword_before_parenthesis()) {
-        const bool qualified = at_ >= 2 && tokens_[at_ - 1].text == "." && tokens_[at_ - 1].kind == SqlTokenKind::symbol;
+        const bool qualified =
+            at_ >= 2 && tokens_[at_ - 1].text == "." && tokens_[at_ - 1].kind == SqlTokenKind::symbol;
         want("FUNCTION", qualified ? tokens_[at_ - 2].text : database_, token()->text, "SHARED");
       }
     }
   }
 
   [[nodiscard]] bool is_keyword_before_parenthesis() const {
-    return is_any({"IN", "VALUES", "VALUE", "AND", "OR", "NOT", "ON", "USING", "FROM", "JOIN", "SELECT", "AS", "EXISTS",
-                   "WHERE", "KEY", "INDEX", "UNION", "ALL", "ANY", "SOME", "CASE", "WHEN", "THEN", "ELSE", "BETWEEN",
-                   "LIKE", "INTO", "SET", "CALL", "PARTITION", "GET_LOCK", "COUNT", "MAX", "MIN", "SUM", "COALESCE", "SLEEP"});
+    return is_any({"IN",      "VALUES", "VALUE",  "AND",      "OR",     "NOT",       "ON",       "USING",
+                   "FROM",    "JOIN",   "SELECT", "AS",       "EXISTS", "WHERE",     "KEY",      "INDEX",
+                   "UNION",   "ALL",    "ANY",    "SOME",     "CASE",   "WHEN",      "THEN",     "ELSE",
+                   "BETWEEN", "LIKE",   "INTO",   "SET",      "CALL",   "PARTITION", "GET_LOCK", "COUNT",
+                   "MAX",     "MIN",    "SUM",    "COALESCE", "SLEEP"});
   }
 
   static std::string to_upper(std::string_view text) {

@@ -16,8 +16,8 @@ struct WantedLock {
   std::string object_type;  // performance_schema's words: TABLE, SCHEMA, FUNCTION, PROCEDURE, USER LEVEL LOCK, BACKUP
   std::string schema;       // empty where the type has none
   std::string name;
-  std::string lock_type;     // what it asks for first
-  std::string upgraded_to;   // what it asks for next when it has that (ALTER TABLE); empty: nothing
+  std::string lock_type;    // what it asks for first
+  std::string upgraded_to;  // what it asks for next when it has that (ALTER TABLE); empty: nothing
 
   bool operator==(const WantedLock&) const = default;
 };

@@ -19,7 +19,7 @@ constexpr std::size_t kMostSuspects = 20;
 struct Mystery {
   double longest_wait_s = 0;
   std::vector<LockObject> tables;
-  std::unordered_set<std::size_t> waiting;
+  std::unordered_set<std::size_t> waiting;  // for what nobody explains
   std::size_t waits = 0;
   bool whole_server = false;  // global read lock, commit or backup lock: what holds those is no transaction
 };
@@ -27,8 +27,8 @@ struct Mystery {
 Mystery unexplained(const WaitGraph& graph) {
   Mystery mystery;
   for (const LockWait& wait : graph.waits) {
-    mystery.waiting.insert(wait.node);
     if (count_blockers(graph, wait) > 0) continue;
+    mystery.waiting.insert(wait.node);
     const LockQueue& queue = graph.queues[wait.queue];
     ++mystery.waits;
     mystery.longest_wait_s = std::max(mystery.longest_wait_s, wait.wait_s.value_or(0));
@@ -50,6 +50,9 @@ class Search {
     for (std::size_t i = 0; i < report.graph.nodes.size(); ++i) {
       if (report.graph.nodes[i].connection_id) node_of_.emplace(*report.graph.nodes[i].connection_id, i);
     }
+    for (const LockWait& wait : report.graph.waits) {
+      if (const auto id = report.graph.nodes[wait.node].connection_id) session_waits_.insert(*id);
+    }
   }
 
   void run() {
@@ -60,11 +63,9 @@ class Search {
       const bool waits = node != node_of_.end() && mystery_.waiting.contains(node->second);
       if (session.kind == "client" && !waits) suspects.push_back(weigh(i, session));
     }
+    keep_the_likely(suspects);
     std::stable_sort(suspects.begin(), suspects.end(),
                      [](const Suspect& a, const Suspect& b) { return a.weight > b.weight; });
-    const auto possible = static_cast<std::size_t>(
-        std::count_if(suspects.begin(), suspects.end(), [](const Suspect& suspect) { return suspect.possible; }));
-    std::erase_if(suspects, [](const Suspect& suspect) { return !suspect.possible; });
     if (suspects.size() > kMostSuspects) suspects.resize(kMostSuspects);
     for (const Suspect& suspect : suspects) {
       LockRoot root;
@@ -72,7 +73,7 @@ class Search {
       root.certainty = Certainty::inferred;
       root.reason = join(suspect.traces, "; ");
       root.blocks = mystery_.waits;
-      if (possible == 1) {
+      if (possible_ == 1) {
         root.reason = "nobody else is possible; " + root.reason;
         root.blocks_directly = mystery_.waits;
         report_.roots.push_back(root);
@@ -85,9 +86,19 @@ class Search {
   struct Suspect {
     std::size_t session = 0;
     double weight = 0;
-    bool possible = true;
+    bool possible = true;  // it was there, and still, before the first wait began
+    bool likely = false;   // it shows more than that it is asleep
     std::vector<std::string> traces;
   };
+
+  // Sleepers without a transaction can hold LOCK TABLES and the like, and are mostly connections that a pool keeps:
+  // they are named only when nobody shows more.
+  void keep_the_likely(std::vector<Suspect>& suspects) {
+    std::erase_if(suspects, [](const Suspect& suspect) { return !suspect.possible; });
+    possible_ = suspects.size();
+    const bool any = std::any_of(suspects.begin(), suspects.end(), [](const Suspect& s) { return s.likely; });
+    if (any && !mystery_.whole_server) std::erase_if(suspects, [](const Suspect& s) { return !s.likely; });
+  }
 
   std::size_t node_of(const Suspect& suspect) {
     const std::int64_t id = report_.facts.sessions[suspect.session].connection_id;
@@ -98,7 +109,7 @@ class Search {
 
   // How much each trace weighs is a judgement: what names the table outweighs what only fits in time.
   Suspect weigh(std::size_t index, const LockSession& session) const {
-    Suspect suspect{index, 0, true, {}};
+    Suspect suspect{index, 0, true, false, {}};
     const auto trace = [&suspect](double weight, std::string text) {
       suspect.weight += weight;
       suspect.traces.push_back(std::move(text));
@@ -109,27 +120,36 @@ class Search {
     const double time = session.time_s.value_or(0);
     const bool since_before = time >= mystery_.longest_wait_s;
 
+    const bool waits = session_waits_.contains(session.connection_id);
     const std::optional<std::string>& statement = idle ? session.last_statement : session.info;
-    if (const std::string table = named_table(statement, session); !table.empty()) {
+    if (const std::string table = waits ? "" : named_table(statement, session); !table.empty()) {
+      suspect.likely = true;
       trace(idle ? 50 : 60, fmt::format("its {} statement names {}", idle ? "last" : "running", table));
     } else if (statement && idle) {
       suspect.weight -= 10;
     }
-    if (transaction != nullptr) {
-      const bool older = transaction->age_s.value_or(0) >= mystery_.longest_wait_s;
-      const double weight = mystery_.whole_server ? 5 : 40;
-      if (older) trace(weight, fmt::format("{} in a transaction older than the first wait", idle ? "idle" : "busy"));
-      if (!older) trace(weight / 2, "in a transaction that is younger than the statement that waits first");
+    const bool older = transaction != nullptr && transaction->age_s.value_or(0) >= mystery_.longest_wait_s;
+    if (older) {
+      suspect.likely = true;
+      trace(mystery_.whole_server ? 5 : 40,
+            fmt::format("{} in a transaction older than the first wait", idle    ? "idle"
+                                                                         : waits ? "waiting itself"
+                                                                                 : "busy"));
+      // The oldest is the one that was forgotten.
+      suspect.weight += 4 * (1 - mystery_.longest_wait_s / std::max(*transaction->age_s, 0.001));
       if (transaction->rows_modified.value_or(0) > 0) trace(1, "has changed rows");
     }
     if (idle && since_before) {
       // LOCK TABLES, HANDLER, FLUSH TABLES WITH READ LOCK, backup locks: no transaction shows them.
       trace(mystery_.whole_server ? 20 : 5, "asleep since before the first wait");
       // Whoever fell asleep last before it is the likelier one.
-      if (time > 0) suspect.weight += 4 * mystery_.longest_wait_s / time;
+      if (time > 0 && transaction == nullptr) suspect.weight += 4 * mystery_.longest_wait_s / time;
     }
-    if (!idle && since_before) trace(15, "its statement runs since before the first wait");
-    if (transaction == nullptr && !since_before) suspect.possible = false;
+    if (!idle && !waits && since_before) {
+      suspect.likely = true;
+      trace(15, "its statement runs since before the first wait");
+    }
+    suspect.possible = older || (since_before && !waits);
     if (idle && transaction == nullptr) add_open_tables(suspect, trace);
     for (const LockObject& table : mystery_.tables) {
       if (session.database != table.schema) continue;
@@ -165,6 +185,7 @@ class Search {
         altering += queue.requested == "EXCLUSIVE" ? 1 : 0;
       }
       if (!waited_for || open.in_use <= altering) continue;
+      suspect.likely = true;
       trace(20, fmt::format("{}.{} is in use by somebody without a transaction", open.schema, open.name));
       return;
     }
@@ -172,8 +193,10 @@ class Search {
 
   LockReport& report_;
   Mystery mystery_;
+  std::size_t possible_ = 0;
   std::unordered_map<std::int64_t, const LockTransaction*> transaction_of_;
   std::unordered_map<std::int64_t, std::size_t> node_of_;
+  std::unordered_set<std::int64_t> session_waits_;
 };
 
 }  // namespace

@@ -97,9 +97,11 @@ class Builder {
     for (std::size_t i = 0; i < facts_.sessions.size(); ++i) session_of_[facts_.sessions[i].connection_id] = i;
     for (const LockTransaction& transaction : facts_.transactions) {
       if (transaction.connection_id) transaction_of_.emplace(*transaction.connection_id, &transaction);
+      if (!transaction.connection_id) detached_transactions_.insert(transaction.trx_id);
     }
     metadata_locks();
     row_waits();
+    if (!sees_locks_) statements_at_work();
     states();
     metadata_queues();
     longest_first();
@@ -117,8 +119,8 @@ class Builder {
     const auto [found, added] = node_of_connection_.emplace(id, 0);
     if (added) {
       const auto session = session_of_.find(id);
-      found->second = add_node({id, {}, {}, false,
-                                session == session_of_.end() ? std::nullopt : std::optional(session->second)});
+      found->second =
+          add_node({id, {}, {}, false, session == session_of_.end() ? std::nullopt : std::optional(session->second)});
     }
     return found->second;
   }
@@ -192,12 +194,7 @@ class Builder {
       const std::size_t waiter = node_of_connection(*wait.waiting_id);
       const auto [found, added] = queue_of.emplace(waiter, graph_.queues.size());
       if (added) {
-        graph_.queues.push_back({wait.lock_type == "TABLE" ? WaitKind::table : WaitKind::row,
-                                 {"TABLE", wait.schema, wait.name},
-                                 wait.requested_mode,
-                                 {},
-                                 {},
-                                 false});
+        graph_.queues.push_back({WaitKind::row, {"TABLE", wait.schema, wait.name}, wait.requested_mode, {}, {}, false});
         add_wait(waiter, found->second);
       }
       add_row_blockers(wait, waiter, graph_.queues[found->second]);
@@ -214,7 +211,9 @@ class Builder {
 
   void add_row_blockers(const RowLockWait& wait, std::size_t waiter, LockQueue& queue) {
     const How how = wait.blocking_waits ? How::queued_ahead : How::granted;
-    if (wait.blocking_id) {
+    // MySQL still names the session that prepared it, which by now does other things.
+    const bool detached = detached_transactions_.contains(wait.blocking_trx_id) && wait.blocking_trx_id != "0";
+    if (wait.blocking_id && !detached) {
       add_blocker(queue, {node_of_connection(*wait.blocking_id), wait.blocking_mode, how, Certainty::observed, ""});
     } else if (wait.blocking_trx_id == "0") {
       queue.one_of_them = true;
@@ -222,9 +221,8 @@ class Builder {
         if (node != waiter) add_blocker(queue, {node, wait.blocking_mode, how, Certainty::inferred, kFromReaders});
       }
     } else {
-      const std::size_t node = facts_.version.is_mariadb() || !wait.blocking_thread_id
-                                   ? node_of_transaction(wait.blocking_trx_id)
-                                   : node_of_thread(*wait.blocking_thread_id);
+      const std::size_t node = wait.blocking_id || !wait.blocking_thread_id ? node_of_transaction(wait.blocking_trx_id)
+                                                                            : node_of_thread(*wait.blocking_thread_id);
       graph_.nodes[node].trx_id = wait.blocking_trx_id;
       add_blocker(queue, {node, wait.blocking_mode, how, Certainty::observed, ""});
     }
@@ -237,6 +235,22 @@ class Builder {
       return;
     }
     queue.blockers.push_back(std::move(blocker));
+  }
+
+  // A statement that waits inside InnoDB has got its metadata locks already, and keeps them while it waits: where
+  // nobody's are shown, its text tells which.
+  void statements_at_work() {
+    const std::size_t waits = graph_.waits.size();
+    for (std::size_t i = 0; i < waits; ++i) {
+      const std::size_t node = graph_.waits[i].node;
+      const LockSession* asking = session(node);
+      if (asking == nullptr || meaning_of(*asking) != nullptr) continue;
+      for (const WantedLock& lock : wanted_locks(asking->info.value_or(""), asking->database.value_or(""))) {
+        if (lock.object_type != "TABLE") continue;
+        const std::string& type = lock.upgraded_to.empty() ? lock.lock_type : lock.upgraded_to;
+        add_holder(locks_of({"TABLE", lock.schema, lock.name}).granted, node, type, true, false);
+      }
+    }
   }
 
   // --- waits that show in the process list only
@@ -278,12 +292,18 @@ class Builder {
   StateWait candidates(std::size_t node, const LockSession& session, std::string object_type) {
     if (object_type == "BACKUP LOCK" && facts_.version.is_mariadb()) object_type = "BACKUP";
     StateWait wait{node, {}, {}, "", object_type};
-    const std::vector<WantedLock> wanted =
-        wanted_locks(session.info.value_or(""), session.database.value_or(""));
+    const std::vector<WantedLock> wanted = wanted_locks(session.info.value_or(""), session.database.value_or(""));
     const auto add = [&wait](const LockObject& object, std::string_view type) {
       wait.objects.push_back(object);
       wait.types.emplace_back(type);
     };
+    // Who holds a lock that can be upgraded and waits, waits for the upgrade.
+    if (object_type == "TABLE") {
+      for (const ObjectLocks& locks : objects_) {
+        if (locks.object.type == "TABLE" && holds(locks, node, {"SHARED_UPGRADABLE", "SHARED_NO_WRITE"}))
+          add(locks.object, "EXCLUSIVE");
+      }
+    }
     for (const WantedLock& lock : wanted) {
       if (lock.object_type == "TABLE" && (wait.fallback_type.empty() || lock.lock_type == "SHARED_WRITE"))
         wait.fallback_type = lock.lock_type;
@@ -291,6 +311,14 @@ class Builder {
       const LockObject object{lock.object_type, lock.schema, lock.name};
       const std::string next = next_type(node, object, lock);
       if (!next.empty()) add(object, next);
+    }
+    // DROP DATABASE: every table of the schema.
+    if (object_type == "TABLE" && wait.objects.empty() && !wanted.empty() && wanted.front().object_type == "SCHEMA") {
+      for (const ObjectLocks& locks : objects_) {
+        if (locks.object.type == "TABLE" && locks.object.schema == wanted.front().schema &&
+            !holds(locks, node, {"EXCLUSIVE"}))
+          add(locks.object, "EXCLUSIVE");
+      }
     }
     const LockObject whole{object_type, "", ""};
     if (object_type == "BACKUP" && wait.objects.empty()) {
@@ -306,6 +334,14 @@ class Builder {
       for (std::string& type : wait.types) type = "SHARED_NO_WRITE";
     }
     return wait;
+  }
+
+  [[nodiscard]] static bool holds(const ObjectLocks& locks, std::size_t node,
+                                  std::initializer_list<std::string_view> types) {
+    return std::any_of(locks.granted.begin(), locks.granted.end(), [&](const Holders& held) {
+      return std::find(types.begin(), types.end(), held.type) != types.end() &&
+             std::find(held.nodes.begin(), held.nodes.end(), node) != held.nodes.end();
+    });
   }
 
   // What a statement asks for next, given what its session holds already; empty: nothing more on this object.
@@ -356,7 +392,7 @@ class Builder {
     std::erase_if(open, [this](const StateWait& wait) {
       const bool strong = wait.objects.size() == 1 && wait.types.front() != "SHARED_READ" &&
                           wait.types.front() != "SHARED_WRITE" && wait.types.front() != "SHARED";
-      if (!strong || hidden_object(wait) != nullptr) return false;
+      if (!strong) return false;
       ask(wait.node, wait.objects.front(), wait.types.front(), false);
       return true;
     });
@@ -390,10 +426,12 @@ class Builder {
   // A table that the text does not name, behind a trigger, a view or a routine: the only one that somebody else has
   // locked, or waits to lock, in a way that stands in this statement's way.
   const ObjectLocks* hidden_object(const StateWait& wait) {
-    if (wait.object_type != "TABLE" || wait.fallback_type.empty()) return nullptr;
+    if (wait.object_type != "TABLE" || (wait.fallback_type != "SHARED_READ" && wait.fallback_type != "SHARED_WRITE"))
+      return nullptr;
     const ObjectLocks* only = nullptr;
     for (const ObjectLocks& locks : objects_) {
-      if (locks.object.type != "TABLE" || std::find(wait.objects.begin(), wait.objects.end(), locks.object) != wait.objects.end())
+      if (locks.object.type != "TABLE" ||
+          std::find(wait.objects.begin(), wait.objects.end(), locks.object) != wait.objects.end())
         continue;
       if (!any_conflict(locks, wait.node, wait.fallback_type, false) &&
           !any_conflict(locks, wait.node, wait.fallback_type, true))
@@ -423,9 +461,14 @@ class Builder {
         queue.object = {"TABLE", lock.schema, lock.name};
         if (!flush) queue.requested = lock.lock_type == "SHARED_READ" ? "READ" : "WRITE";
         for (const auto& [table, list] : handles) {
-          if (everything || table == std::pair{lock.schema, lock.name}) add_handle_blockers(queue, list, node, flush);
+          if (!everything && table != std::pair{lock.schema, lock.name}) continue;
+          const std::size_t before = queue.blockers.size();
+          add_handle_blockers(queue, list, node, flush);
+          // FLUSH TABLES waits for the tables that are in use, one after the other.
+          if (everything && queue.blockers.size() > before) queue.object = {"TABLE", table.first, table.second};
         }
-        if (chosen.object.name.empty() || (chosen.blockers.empty() && !queue.blockers.empty())) chosen = std::move(queue);
+        if (chosen.object.name.empty() || (chosen.blockers.empty() && !queue.blockers.empty()))
+          chosen = std::move(queue);
       }
       const auto [found, added] =
           queue_of.emplace(key_of(chosen.object) + '\0' + chosen.requested, graph_.queues.size());
@@ -479,9 +522,8 @@ class Builder {
         add(other, How::queued_ahead, nullptr);
     }
     // An ALTER that waits for EXCLUSIVE holds SHARED_UPGRADABLE itself: that explains nothing.
-    const bool explained = std::any_of(queue.blockers.begin(), queue.blockers.end(), [&](const Blocker& blocker) {
-      return asking.anybody_but(blocker.node);
-    });
+    const bool explained = std::any_of(queue.blockers.begin(), queue.blockers.end(),
+                                       [&](const Blocker& blocker) { return asking.anybody_but(blocker.node); });
     if (!explained) add_stale_holders(locks, asking, add);
     queue.kind = kind_of(locks.object.type, asking.type, queue);
     graph_.queues.push_back(std::move(queue));
@@ -574,6 +616,7 @@ class Builder {
   std::unordered_map<std::int64_t, std::size_t> node_of_connection_;
   std::unordered_map<std::int64_t, std::size_t> node_of_thread_;
   std::unordered_map<std::string, std::size_t> node_of_trx_;
+  std::unordered_set<std::string> detached_transactions_;
   std::unordered_map<std::string, std::size_t> object_index_;
   std::vector<ObjectLocks> objects_;
   std::unordered_set<std::size_t> waiting_nodes_;
@@ -596,7 +639,8 @@ std::vector<const Blocker*> blockers_of(const WaitGraph& graph, const LockWait& 
 
 std::size_t count_blockers(const WaitGraph& graph, const LockWait& wait) {
   const std::vector<Blocker>& blockers = graph.queues[wait.queue].blockers;
-  const bool itself = std::any_of(blockers.begin(), blockers.end(), [&](const Blocker& b) { return b.node == wait.node; });
+  const bool itself =
+      std::any_of(blockers.begin(), blockers.end(), [&](const Blocker& b) { return b.node == wait.node; });
   return blockers.size() - (itself ? 1 : 0);
 }
 

@@ -74,7 +74,8 @@ class Page {
       if (!root.reason.empty()) paragraph("     because: ", printable(root.reason));
       if (i == 0 && root.prevention) paragraph("     next time: ", *root.prevention);
     }
-    if (roots.size() > shown) line("  ", fmt::format("... and {} more", format_count(static_cast<double>(roots.size() - shown))));
+    if (roots.size() > shown)
+      line("  ", fmt::format("... and {} more", format_count(static_cast<double>(roots.size() - shown))));
     out_ += '\n';
   }
 
@@ -148,7 +149,8 @@ class Page {
   void notes() {
     line("", "Seen through: " + to_string(report_.method));
     for (const SourceStatus& source : report_.facts.sources) {
-      if (source.status == "read" || source.source == "statements" || source.source == "connection_attributes") continue;
+      if (source.status == "read" || source.source == "statements" || source.source == "connection_attributes")
+        continue;
       if (source.source == "metadata_locks" && report_.better_view) continue;
       if (source.source == "table_handles") continue;
       paragraph(fmt::format("{} {}: ", source.status == "partial" ? "partly read:" : "not read:", source.source),

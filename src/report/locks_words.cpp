@@ -85,7 +85,7 @@ std::string LockWords::holds(const LockRoot& root) const {
 
 std::string LockWords::object(const LockQueue& queue) const {
   if (queue.kind == WaitKind::row)
-    return queue.object.name.empty() ? "a row" : "a row of " + name_of(queue.object);
+    return queue.object.name.empty() ? "an InnoDB lock" : "an InnoDB lock on " + name_of(queue.object);
   if (queue.kind == WaitKind::global_read) return "the global read lock";
   return name_of(queue.object);
 }
@@ -97,7 +97,8 @@ std::string LockWords::advice(const LockRoot& root) const {
     if (!root.xid && !report_.facts.prepared_xids.empty()) {
       text += ", then XA ROLLBACK or XA COMMIT of one of: ";
       const std::vector<std::string>& xids = report_.facts.prepared_xids;
-      text += shown(join({xids.begin(), xids.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(3, xids.size()))}, " | "));
+      text += shown(join(
+          {xids.begin(), xids.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(3, xids.size()))}, " | "));
     } else if (root.xid) {
       text += " (or XA COMMIT)";
     }
@@ -133,16 +134,17 @@ std::string LockWords::verdict() const {
   }
   text = counted(waits, "session waits", "sessions wait");
   if (brief > 0) text += fmt::format(" ({} more for less than {})", brief, format_duration(report_.min_wait_s));
-  if (!report_.cycles.empty()) text += fmt::format("; {} wait for each other", counted(report_.cycles.front().size(), "session", "sessions"));
+  if (!report_.cycles.empty())
+    text += fmt::format("; {} wait for each other", counted(report_.cycles.front().size(), "session", "sessions"));
   if (report_.roots.empty()) {
     if (report_.suspects.empty()) return text + "; who holds the lock is not known.";
     return text + fmt::format("; who holds the lock is not shown, {} is the likeliest: {}.",
                               who(report_.suspects.front().node), state(report_.suspects.front()));
   }
   const LockRoot& first = report_.roots.front();
-  text += fmt::format("{} {}{}: {}", report_.roots.size() == 1 ? "; one holds them up," : "; first of all",
-                      who(first.node), first.program_name ? fmt::format(" in {}", shown(*first.program_name)) : "",
-                      state(first));
+  text +=
+      fmt::format("{} {}{}: {}", report_.roots.size() == 1 ? "; one holds them up," : "; first of all", who(first.node),
+                  first.program_name ? fmt::format(" in {}", shown(*first.program_name)) : "", state(first));
   if (first.certainty == Certainty::inferred) text += " (inferred)";
   if (report_.roots.size() > 1) text += fmt::format("; {} more hold locks as well", report_.roots.size() - 1);
   return text + ".";

@@ -11,10 +11,10 @@ class LockWords {
  public:
   explicit LockWords(const LockReport& report) : report_(report) {}
 
-  [[nodiscard]] std::string verdict() const;                     // who waits, for whom, and how sure that is
-  [[nodiscard]] std::string who(std::size_t node) const;         // "connection 11 (app@10.0.0.5:52110)"
+  [[nodiscard]] std::string verdict() const;                       // who waits, for whom, and how sure that is
+  [[nodiscard]] std::string who(std::size_t node) const;           // "connection 11 (app@10.0.0.5:52110)"
   [[nodiscard]] std::string headline(const LockRoot& root) const;  // who, program, state, times
-  [[nodiscard]] std::string advice(const LockRoot& root) const;  // whom to ask, what ends it, what that undoes
+  [[nodiscard]] std::string advice(const LockRoot& root) const;    // whom to ask, what ends it, what that undoes
   [[nodiscard]] std::string holds(const LockRoot& root) const;
   [[nodiscard]] std::string state(const LockRoot& root) const;
   [[nodiscard]] std::string object(const LockQueue& queue) const;  // "shop.orders", "the global read lock"

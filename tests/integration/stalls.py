@@ -63,7 +63,8 @@ class Stall:
     def __init__(self, server):
         self.server, self.mysql = server, server.flavor == "mysql"
         self.method = method_of(server)
-        self.connections, self.ids = {}, {}
+        self.processes = "performance_schema.processlist" if self.mysql else "information_schema.PROCESSLIST"
+        self.connections, self.ids, self.last_statement = {}, {}, {}
         self.waits, self.edges, self.roots = {}, {}, {}
         self.innocent, self.cycle = set(), set()
         # Edges whose blocker's lock MariaDB's performance_schema shows as a weaker type: as it was requested.
@@ -104,11 +105,14 @@ class Stall:
                 self.session("writes elsewhere", "BEGIN", "UPDATE elsewhere.t SET v = 9 WHERE id = 1", innocent=True)
 
     def latecomer(self):
-        """A transaction that began when the stall was a second old, so that it cannot have caused it."""
-        ids = ", ".join(str(self.ids[role]) for role in self.waits)
-        self.server.wait_for(f"SELECT MIN(TIME) >= 2 FROM information_schema.PROCESSLIST WHERE ID IN ({ids})", "all have waited for a second")
+        """A transaction that began in a later second than the waits, so that it cannot have caused them."""
+        self.wait_until_it_lasts(1)
         self.session("came too late", "BEGIN", "SELECT * FROM elsewhere.t", innocent=True)
         self.wait_until_in_innodb("came too late")
+
+    def wait_until_it_lasts(self, seconds):
+        ids = ", ".join(str(self.ids[role]) for role in self.waits)
+        self.server.wait_for(f"SELECT MIN(TIME) >= {seconds} FROM {self.processes} WHERE ID IN ({ids})", f"everybody's wait is {seconds} s old")
 
     def session(self, role, *statements, innocent=False, fails=None, **options):
         """A session that has executed these and is idle now. `fails`: the last one, which ends with an error."""
@@ -120,17 +124,23 @@ class Stall:
             for sql in statements:
                 cursor.execute(sql)
                 cursor.fetchall()
+                self.last_statement[role] = sql
             if fails:
-                with contextlib.suppress(Exception):
-                    cursor.execute(fails)
-                    raise AssertionError(f"{fails} did not fail")
+                assert not self.succeeds(fails, cursor), f"{fails} did not fail"
+                self.last_statement[role] = fails
         return connection
 
     def running(self, role, sql, state="User sleep", **options):
         """A statement that runs until somebody ends it."""
         connection = self.session(role, **options)
+        self.last_statement[role] = sql
         self.server.background(sql, connection)
-        self.server.wait_for(f"SELECT STATE LIKE '{state}' FROM information_schema.PROCESSLIST WHERE ID = {self.ids[role]}", f"{sql} runs")
+        self.server.wait_for(f"SELECT STATE LIKE '{state}' FROM {self.processes} WHERE ID = {self.ids[role]}", f"{sql} runs")
+
+    def next_second(self):
+        """INNODB_TRX tells when a transaction began to the second: what comes after this began later."""
+        now = self.server.admin("SELECT NOW()")[0][0]
+        self.server.wait_for(lambda: self.server.admin("SELECT NOW()")[0][0] > now, "the next second")
 
     def wait_until_in_innodb(self, role):
         self.server.wait_for(f"SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = {self.ids[role]}", f"{role}'s transaction shows")
@@ -144,6 +154,7 @@ class Stall:
     def wait(self, role, sql, state, on, granted=(), ahead=(), kind=METADATA, keeps=False, killable=True, unknowable=False, begin=(), afterwards=(), **options):
         """`role` executes `sql` and waits in `state` on the object `on` (schema, name), for these roles."""
         connection = self.session(role, *begin, **options)
+        self.last_statement[role] = sql
         future = self.server.background(sql, connection)
         schema, name = on or (None, None)
         self.waits[role] = Wait(role, future, state, kind, schema, name, keeps, killable, unknowable, sql, set(afterwards))
@@ -163,13 +174,20 @@ class Stall:
         if xid:
             self.ids.pop(role, None)
 
+    def behind(self, role):
+        """Everybody who waits for it, directly or not."""
+        found, last = set(), {role}
+        while last := {edge.waiter for edge in self.edges.values() if edge.blocker in last} - found:
+            found |= last
+        return found - {role}
+
     def blockers(self, waiter):
         return {edge.blocker for edge in self.edges.values() if edge.waiter == waiter}
 
     # --- what the server shows, and what removing somebody does
 
     def seen(self, role):
-        return self.server.admin(f"SELECT COMMAND, STATE, INFO FROM information_schema.PROCESSLIST WHERE ID = {self.ids[role]}")
+        return self.server.admin(f"SELECT COMMAND, STATE, INFO FROM {self.processes} WHERE ID = {self.ids[role]}")
 
     def is_waiting(self, role):
         wait = self.waits[role]
@@ -178,20 +196,21 @@ class Stall:
         if wait.state == IN_INNODB:
             time.sleep(0.12)  # InnoDB renews it only when nobody has read it for 100 ms
             return self.server.admin(f"SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = {self.ids[role]} AND trx_state = 'LOCK WAIT'")[0][0]
-        return self.server.admin(f"SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = {self.ids[role]} AND STATE = '{wait.state}'")[0][0]
+        return self.server.admin(f"SELECT COUNT(*) FROM {self.processes} WHERE ID = {self.ids[role]} AND STATE = '{wait.state}'")[0][0]
 
     def remove(self, role):
         root = self.roots.get(role)
-        if not (root and root.xid):
-            self.server.admin(f"KILL {self.ids[role]}")
+        if not (root and root.xid) and role in self.ids:
+            with contextlib.suppress(pymysql.OperationalError):  # it has ended already
+                self.server.admin(f"KILL {self.ids[role]}")
         if root and (xid := root.xid or root.owns_xid):
             rollback = f"XA ROLLBACK {','.join(map(repr, xid))}"
             # MySQL refuses until the session has let go of it.
             self.server.wait_for(lambda: self.succeeds(rollback), f"{rollback} succeeds")
 
-    def succeeds(self, sql):
+    def succeeds(self, sql, cursor=None):
         try:
-            self.server.admin(sql)
+            cursor.execute(sql) if cursor else self.server.admin(sql)
         except pymysql.MySQLError:
             return False
         return True
@@ -319,6 +338,19 @@ def lock_tables_read(stall):
     stall.wait("writer 1", "UPDATE shop.t SET v = 7 WHERE id = 1", FOR_TABLE, T, granted=["locker"])
     stall.wait("writer 2", "UPDATE shop.t SET v = 7 WHERE id = 2", FOR_TABLE, T, granted=["locker"])
     stall.disguised |= {("writer 1", "locker"), ("writer 2", "locker")}
+
+
+@scenario("LOCK TABLES READ idle, and an ALTER that writers queue behind as well")
+def lock_tables_read_and_alter(stall):
+    stall.shop()
+    stall.session("locker", "LOCK TABLES shop.t READ")
+    stall.root("locker", "lock_tables", traced=False)
+    stall.wait("alter", "ALTER TABLE shop.t ADD COLUMN w INT", FOR_TABLE, T, granted=["locker"])
+    stall.wait("writer", "UPDATE shop.t SET v = 7 WHERE id = 1", FOR_TABLE, T, granted=["locker"], ahead=["alter"])
+    stall.wait("reader", "SELECT COUNT(*) FROM shop.t", FOR_TABLE, T, ahead=["alter"])
+    stall.disguised.add(("writer", "locker"))
+    if not stall.mysql and stall.method == "performance_schema":
+        stall.hidden[("writer", "locker")] = "MariaDB shows it as SHARED_READ, and the ALTER explains the wait"
 
 
 @scenario("LOCK TABLES WRITE and an ALTER behind an idle reader")
@@ -454,7 +486,7 @@ def prepared(stall, *statements):
     session = stall.session("xa", "XA START 'pay', 'branch'", *statements, "XA END 'pay', 'branch'", "XA PREPARE 'pay', 'branch'")
     number = session.thread_id()
     session.close()
-    stall.server.wait_for(f"SELECT COUNT(*) = 0 FROM information_schema.PROCESSLIST WHERE ID = {number}", "its session is gone")
+    stall.server.wait_for(f"SELECT COUNT(*) = 0 FROM {stall.processes} WHERE ID = {number}", "its session is gone")
     stall.server.wait_for("SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = 0", "its transaction shows")
     stall.root("xa", "prepared_xa", xid=("pay", "branch"))
 
@@ -644,6 +676,7 @@ def procedure_at_work(stall):
     stall.shop()
     stall.server.admin(f"CREATE PROCEDURE shop.p() BEGIN START TRANSACTION; SELECT COUNT(*) FROM shop.t; DO {SLOW}; END")
     stall.running("caller", "CALL shop.p()")
+    stall.last_statement["caller"] = ("CALL shop.p()", f"DO {SLOW}")  # as one looks at it
     stall.root("caller", "running")
     stall.wait("alter", "ALTER TABLE shop.t ADD COLUMN w INT", FOR_TABLE, T, granted=["caller"])
     stall.wait("late reader", "SELECT COUNT(*) FROM shop.t", FOR_TABLE, T, ahead=["alter"])
@@ -690,6 +723,7 @@ def backup_block_commit(stall):
     if not stall.mysql:
         stall.wait("writer", "UPDATE shop.t SET v = 7 WHERE id = 1", FOR_BACKUP, None, granted=["backup"], kind=BACKUP)
         stall.wait("committer", "COMMIT", FOR_BACKUP, None, granted=["backup"], kind=BACKUP)
+        stall.disguised |= {("writer", "backup"), ("committer", "backup")}
 
 
 @scenario("BACKUP LOCK t (MariaDB)")
@@ -818,9 +852,11 @@ def row_lock_names(stall):
 @scenario("temporary tables hide the one that everybody waits for")
 def temporary_table(stall):
     stall.shop()
-    stall.session("temporary", "CREATE TEMPORARY TABLE shop.t (id INT, v INT)", "BEGIN", "SELECT * FROM shop.t", innocent=True)
+    stall.session("temporary", "CREATE TEMPORARY TABLE shop.t (id INT, v INT)", innocent=True)
     stall.session("reader", "BEGIN", "SELECT * FROM shop.t")
     stall.root("reader")
+    stall.next_second()
+    stall.session("temporary", "BEGIN", "SELECT * FROM shop.t")
     stall.wait("alter", "ALTER TABLE shop.t ADD COLUMN w INT", FOR_TABLE, T, granted=["reader"])
     stall.wait("late reader", "SELECT COUNT(*) FROM shop.t", FOR_TABLE, T, ahead=["alter"])
 
@@ -833,6 +869,7 @@ def same_name_twice(stall):
     stall.table("t", "shop2")
     for schema in ("shop", "shop2"):
         stall.session(f"reader of {schema}", "BEGIN", "SELECT * FROM t", database=schema)
+        stall.next_second()
     stall.root("reader of shop")
     stall.wait("alter", "ALTER TABLE t ADD COLUMN w INT", FOR_TABLE, T, granted=["reader of shop"], database="shop")
     stall.wait("late reader", "SELECT COUNT(*) FROM t", FOR_TABLE, T, ahead=["alter"], database="shop")
@@ -855,8 +892,8 @@ def system_threads(stall):
     server.admin(f"START {words[2]}")
     stall.does(server.admin, f"RESET {words[2]} ALL")
     stall.does(server.admin, f"STOP {words[2]}")
-    server.wait_for("SELECT COUNT(*) >= 2 FROM information_schema.PROCESSLIST WHERE USER = 'system user'", "the replica's threads are there")
-    server.wait_for("SELECT COUNT(*) = 1 FROM information_schema.PROCESSLIST WHERE USER = 'event_scheduler' AND STATE LIKE 'Waiting%%'", "so is the event scheduler")
+    server.wait_for(f"SELECT COUNT(*) >= 2 FROM {stall.processes} WHERE USER = 'system user'", "the replica's threads are there")
+    server.wait_for(f"SELECT COUNT(*) = 1 FROM {stall.processes} WHERE USER = 'event_scheduler' AND STATE LIKE 'Waiting%'", "so is the event scheduler")
     stall.session("reader", "BEGIN", "SELECT * FROM shop.t")
     stall.root("reader")
     stall.wait("alter", "ALTER TABLE shop.t ADD COLUMN w INT", FOR_TABLE, T, granted=["reader"])

@@ -7,8 +7,13 @@ from stalls import SCENARIOS, stall_of
 
 def frees_exactly(stall, removed):
     """Removes the last of `removed` (the others are gone already) and compares."""
-    predicted = stall.freed_by_removing(removed)
     stall.remove(removed[-1])
+    return exactly_these_are_free(stall, removed)
+
+
+def exactly_these_are_free(stall, removed):
+    """Those who wait still, after `removed` were."""
+    predicted = stall.freed_by_removing(removed)
     for role in predicted | (set(removed) & set(stall.waits)):
         stall.server.wait_for(stall.waits[role].future.done, f"{role} is freed by removing {removed}; it is {stall.seen(role)}")
     remaining = set(stall.waits) - predicted - set(removed)

@@ -69,6 +69,8 @@ class Stall:
         self.innocent, self.cycle = set(), set()
         # Edges whose blocker's lock MariaDB's performance_schema shows as a weaker type: as it was requested.
         self.disguised = set()
+        # Edges whose blocker waits in the queue, whatever it holds besides.
+        self.queued = set()
         # Edges that no source of this server gives away, and why.
         self.hidden = {}
         # Several could hold the row lock: those that may be named as "one of them".
@@ -162,6 +164,7 @@ class Stall:
             self.edge(role, blocker, GRANTED)
         for blocker in ahead:
             self.edge(role, blocker, AHEAD)
+            self.queued.add((role, blocker))
         self.server.wait_for(lambda: self.is_waiting(role), f"{role} waits: {sql} ({state}); it is {self.seen(role)}")
         return future
 
@@ -690,8 +693,21 @@ def trigger_target(stall):
     stall.session("writer", "BEGIN", "UPDATE shop.t SET v = 7 WHERE id = 1")
     stall.root("writer")
     stall.wait("alter", "ALTER TABLE shop.log ADD COLUMN w INT", FOR_TABLE, ("shop", "log"), granted=["writer"])
-    stall.wait("trigger ddl", "DROP TRIGGER shop.audit", FOR_TABLE, T, granted=["writer"])
     stall.wait("reader", "SELECT COUNT(*) FROM shop.log", FOR_TABLE, ("shop", "log"), ahead=["alter"])
+
+
+@scenario("DROP TRIGGER behind an idle writer")
+def drop_trigger(stall):
+    """The statement does not name the table that it waits for."""
+    stall.shop()
+    stall.table("log")
+    stall.server.admin("CREATE TRIGGER shop.audit AFTER UPDATE ON shop.t FOR EACH ROW INSERT INTO shop.log VALUES (NEW.id + 100, 0)")
+    stall.session("writer", "BEGIN", "UPDATE shop.t SET v = 7 WHERE id = 1")
+    stall.root("writer")
+    stall.next_second()
+    stall.wait("drop", "DROP TRIGGER shop.audit", FOR_TABLE, T, granted=["writer"])
+    if stall.method == "plugin":
+        stall.hidden[("drop", "writer")] = "only the statement says what it waits for, and it does not name the table"
 
 
 # --- backup locks
@@ -766,7 +782,7 @@ def cycle_metadata_row(stall):
     stall.wait("victim", "SELECT COUNT(*) FROM shop.t", FOR_TABLE, T, ahead=["alter"])
     stall.cycle = {"one", "alter", "two"}
     for role in stall.cycle:
-        stall.root(role, "waiting")
+        stall.root(role, "waiting", traced=False)  # they are seen to wait, and not to hold anything
 
 
 @scenario("deadlock across layers: user lock and row")
@@ -811,11 +827,11 @@ def doubly_shared_row_lock(stall):
 # --- names
 
 
-def named(title, name, table, columns="id INT PRIMARY KEY, v INT", options="ENGINE=InnoDB", ddl="ADD COLUMN w INT", schema="shop"):
+def named(title, name, table, options="ENGINE=InnoDB", ddl="ADD COLUMN w INT", schema="shop"):
     @scenario(title)
     def names(stall):
         stall.schema(schema)
-        full = stall.table(table, schema, columns, options)
+        full = stall.table(table, schema, options=options)
         stall.bystanders(f"SELECT * FROM {full}")
         stall.session("reader", "BEGIN", f"SELECT * FROM {full}")
         stall.root("reader")
@@ -829,8 +845,8 @@ def named(title, name, table, columns="id INT PRIMARY KEY, v INT", options="ENGI
 
 named(
     "partitioned table", "partitioned_table", "parts",
-    columns="id INT PRIMARY KEY, v INT", options="ENGINE=InnoDB PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (2), PARTITION p1 VALUES LESS THAN (100))",
-    ddl="DROP PARTITION p1",
+    options="ENGINE=InnoDB PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (2), PARTITION p1 VALUES LESS THAN (100))",
+    ddl="ADD PARTITION (PARTITION p2 VALUES LESS THAN (200))",
 )  # fmt: skip
 named("quoted names", "quoted_names", "we`ird t.able-\"name's", schema="my-shop.2")
 named("Unicode names", "unicode_names", "주문목록_заказы_é", schema="店")
@@ -847,6 +863,20 @@ def row_lock_names(stall):
     stall.session("holder", "BEGIN", f"UPDATE {full} SET v = 7 WHERE id = 1")
     stall.root("holder")
     stall.wait("writer", f"UPDATE {full} SET v = 7 WHERE id = 1", IN_INNODB, ("my-shop.2", "주문 `목록"), granted=["holder"], kind=ROW)
+
+
+@scenario("DROP PARTITION behind an idle reader")
+def drop_partition(stall):
+    stall.shop()
+    stall.table("parts", options="ENGINE=InnoDB PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (2), PARTITION p1 VALUES LESS THAN (100))")
+    parts = ("shop", "parts")
+    stall.session("reader", "BEGIN", "SELECT * FROM shop.parts")
+    stall.root("reader")
+    stall.wait("alter", "ALTER TABLE shop.parts DROP PARTITION p1", FOR_TABLE, parts, granted=["reader"])
+    # MariaDB holds SHARED_NO_WRITE already.
+    stall.wait("writer", "UPDATE shop.parts SET v = 7 WHERE id = 1", FOR_TABLE, parts, granted=[] if stall.mysql else ["alter"], ahead=["alter"])
+    stall.wait("late reader", "SELECT COUNT(*) FROM shop.parts", FOR_TABLE, parts, ahead=["alter"])
+    stall.disguised.add(("writer", "alter"))
 
 
 @scenario("temporary tables hide the one that everybody waits for")

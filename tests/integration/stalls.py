@@ -531,6 +531,22 @@ def prepared_xa_with_session(stall):
     stall.wait("writer", "UPDATE shop.t SET v = 7 WHERE id = 1", IN_INNODB, T, granted=["owner"], kind=ROW)
 
 
+@scenario("prepared XA, its session still there and idle: ALTER")
+def prepared_xa_with_session_alter(stall):
+    """MySQL shows the lock under the thread that prepared it, whatever that does now: ending it frees nobody.
+    The lock is older than that thread's transaction (OWNER_EVENT_ID), and its row locks are of a transaction without a thread."""
+    stall.shop()
+    stall.session("owner", "XA START 'pay', 'branch'", "UPDATE shop.t SET v = 7 WHERE id = 1", "XA END 'pay', 'branch'", "XA PREPARE 'pay', 'branch'")
+    if stall.mysql:
+        stall.session("owner", "BEGIN", "SELECT * FROM elsewhere.t", innocent=True)
+        stall.root("xa", "prepared_xa", xid=("pay", "branch"))
+        stall.wait("alter", "ALTER TABLE shop.t ADD COLUMN w INT", FOR_TABLE, T, granted=["xa"])
+    else:
+        # While the session is there, so is its metadata lock.
+        stall.root("owner", "prepared_xa", owns_xid=("pay", "branch"))
+        stall.wait("alter", "ALTER TABLE shop.t ADD COLUMN w INT", FOR_TABLE, T, granted=["owner"])
+
+
 @scenario("XA transaction not yet prepared, idle")
 def active_xa(stall):
     stall.shop()
@@ -827,7 +843,7 @@ def doubly_shared_row_lock(stall):
 # --- names
 
 
-def named(title, name, table, options="ENGINE=InnoDB", ddl="ADD COLUMN w INT", schema="shop"):
+def named(title, name, table, options="ENGINE=InnoDB", schema="shop"):
     @scenario(title)
     def names(stall):
         stall.schema(schema)
@@ -835,7 +851,7 @@ def named(title, name, table, options="ENGINE=InnoDB", ddl="ADD COLUMN w INT", s
         stall.bystanders(f"SELECT * FROM {full}")
         stall.session("reader", "BEGIN", f"SELECT * FROM {full}")
         stall.root("reader")
-        stall.wait("alter", f"ALTER TABLE {full} {ddl}", FOR_TABLE, (schema, table), granted=["reader"])
+        stall.wait("alter", f"ALTER TABLE {full} ADD COLUMN w INT", FOR_TABLE, (schema, table), granted=["reader"])
         stall.wait("late reader", f"SELECT COUNT(*) FROM {full}", FOR_TABLE, (schema, table), ahead=["alter"])
         stall.wait("writer", f"UPDATE {full} SET v = 7 WHERE id = 1", FOR_TABLE, (schema, table), ahead=["alter"])
 
@@ -843,11 +859,7 @@ def named(title, name, table, options="ENGINE=InnoDB", ddl="ADD COLUMN w INT", s
     return names
 
 
-named(
-    "partitioned table", "partitioned_table", "parts",
-    options="ENGINE=InnoDB PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (2), PARTITION p1 VALUES LESS THAN (100))",
-    ddl="ADD PARTITION (PARTITION p2 VALUES LESS THAN (200))",
-)  # fmt: skip
+named("partitioned table", "partitioned_table", "parts", options="ENGINE=InnoDB PARTITION BY HASH (id) PARTITIONS 3")
 named("quoted names", "quoted_names", "we`ird t.able-\"name's", schema="my-shop.2")
 named("Unicode names", "unicode_names", "주문목록_заказы_é", schema="店")
 named("names of 64 characters", "very_long_names", "t" * 60 + "_end", schema="s" * 60 + "_end")

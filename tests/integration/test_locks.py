@@ -1,5 +1,6 @@
 """`dbaudit locks` against stalls whose truth is known (stalls.py) and proved (test_stalls.py)."""
 
+import copy
 import os
 import re
 import signal
@@ -313,6 +314,46 @@ def follow_the_remedies(stall, comparison):
         exactly_these_are_free(stall, removed)
         if stall.cycle:
             return
+
+
+def someone_innocent(stall):
+    return stall.ids["finished"]
+
+
+# Each makes a right report wrong.
+FALSEHOODS = {
+    "a wait forgotten": lambda report, stall: report["waits"].pop(),
+    "a wait invented": lambda report, stall: report["waits"].append({**report["waits"][0], "connection_id": someone_innocent(stall)}),
+    "wrong layer": lambda report, stall: report["waits"][0].update(kind="table"),
+    "wrong object": lambda report, stall: report["waits"][0].update(object_name="u"),
+    "wrong schema": lambda report, stall: report["waits"][0].update(object_schema="elsewhere"),
+    "an edge forgotten": lambda report, stall: report["waits"][0]["blocked_by"].pop(),
+    "an edge to somebody innocent": lambda report, stall: report["waits"][0]["blocked_by"].append({**report["waits"][0]["blocked_by"][0], "connection_id": someone_innocent(stall)}),
+    "an edge turned round": lambda report, stall: report["waits"][0]["blocked_by"][0].update(connection_id=report["waits"][0]["connection_id"]),
+    "queue taken for a holder": lambda report, stall: [blocker.update(how="granted") for wait in report["waits"] for blocker in wait["blocked_by"]],
+    "wrong count": lambda report, stall: report["waits"][0].update(blocked_by_count=9),
+    "a guess called observed, or the reverse": lambda report, stall: [b.update(certainty={"observed": "inferred", "inferred": "observed"}[b["certainty"]]) for wait in report["waits"] for b in wait["blocked_by"]],
+    "no root": lambda report, stall: report["roots"].clear(),
+    "a root more": lambda report, stall: report["roots"].append({**report["roots"][0], "connection_id": someone_innocent(stall)}),
+    "wrong state": lambda report, stall: report["roots"][0].update(state="handler_open"),
+    "wrong remedy": lambda report, stall: report["roots"][0].update(remedy=f"KILL {someone_innocent(stall)}"),
+    "wrong number behind": lambda report, stall: report["roots"][0].update(blocks=1),
+    "somebody innocent suspected": lambda report, stall: report["suspects"].append({**report["roots"][0], "connection_id": someone_innocent(stall), "certainty": "inferred", "reason": "asleep"}),
+    "a cycle invented": lambda report, stall: report["cycles"].append([stall.ids["reader"], stall.ids["alter"]]),
+}  # fmt: skip
+
+
+def test_the_comparison_notices_every_falsehood(server, dbaudit, aud):
+    """Who measures must be measured: a test that cannot fail proves nothing."""
+    with stall_of(server, idle_reader) as stall:
+        if stall.method == "nothing":
+            return  # little is asked for where little is shown
+        report = locks(dbaudit, *NOW, server=server)
+        assert Comparison(stall, report).problems == []
+        for name, falsify in FALSEHOODS.items():
+            falsified = copy.deepcopy(report)
+            falsify(falsified, stall)
+            assert Comparison(stall, falsified).problems, name
 
 
 # --- when somebody waits

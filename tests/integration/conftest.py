@@ -14,6 +14,7 @@ import signal
 import pytest
 
 import servers
+from accuracy import ACCURACY
 from runner import Dbaudit
 
 
@@ -22,6 +23,7 @@ def pytest_addoption(parser):
         "--server", choices=[*servers.variant_names(), "none"],
         help="only tests of this server variant; 'none': only tests that run on no variant",
     )
+    parser.addoption("--accuracy-table", metavar="FILE", help="write how right `dbaudit locks` was as a Markdown table, for the README")
 
 
 def pytest_configure(config):
@@ -99,10 +101,24 @@ def dbaudit(rules_folder, tmp_path):
     return Dbaudit(pathlib.Path(os.environ["DBAUDIT"]).resolve(), rules_folder, home)
 
 
+# --- how right `dbaudit locks` was
+
+
+def accuracy_summary(terminalreporter):
+    if not ACCURACY.scores:
+        return
+    terminalreporter.section("locks: edges right of those there are")
+    for line in ACCURACY.text():
+        terminalreporter.write_line(line)
+    if file := terminalreporter.config.getoption("--accuracy-table"):
+        pathlib.Path(file).write_text(ACCURACY.markdown())
+
+
 # --- a skipped test is a hole: nobody may overlook it
 
 
 def pytest_terminal_summary(terminalreporter):
+    accuracy_summary(terminalreporter)
     skipped = terminalreporter.stats.get("skipped", [])
     if skipped:
         terminalreporter.section("NOT TESTED", sep="!", red=True, bold=True)

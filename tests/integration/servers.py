@@ -116,7 +116,8 @@ class Server:
             try:
                 with future.connection.cursor() as cursor:
                     cursor.execute(sql)
-                    future.set_result(cursor.fetchall())
+                    rows = cursor.fetchall()
+                future.set_result(rows)
             except Exception as error:  # the test decides what it means
                 future.set_exception(error)
 

@@ -47,6 +47,7 @@ void Store::add_facts(Store& other) {
 }
 
 Status Store::write_snapshot(const std::string& path) {
+  writer_->settle();
   const std::string partial = path + ".partial";
   const auto failed = [&](const std::string& why) {
     unlink(partial.c_str());

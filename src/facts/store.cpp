@@ -94,6 +94,7 @@ Store::Store() {
       ":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, nullptr);
   db_.reset(db);
   check_store(db, code, "open");
+  writer_ = std::make_unique<RowWriter>(db);
   // Snapshots may be anybody's file: no code in their schema, no attached writes to schema tables.
   sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_limit(db, SQLITE_LIMIT_LENGTH, 64 << 20);
@@ -129,11 +130,15 @@ void Store::create_tables() {
 }
 
 void Store::execute(const std::string& sql) {
+  writer_->settle();
   check_store(db_.get(), sqlite3_exec(db_.get(), sql.c_str(), nullptr, nullptr, nullptr), sql.substr(0, 80));
 }
 
 void Store::begin() { execute("BEGIN"); }
-void Store::commit() { execute("COMMIT"); }
+void Store::commit() {
+  writer_->end_behind();
+  execute("COMMIT");
+}
 
 Insert Store::insert(const std::string& table, const std::vector<std::string>& columns) {
   const Table* known = find_table(table);
@@ -154,14 +159,10 @@ Insert Store::insert(const std::string& table, const std::vector<std::string>& c
     for (const std::string& name : columns) add(name);
   }
   Insert insert;
-  insert.db_ = db_.get();
-  insert.width_ = width;
-  const std::string sql =
+  insert.batch_ = {new RowBatch, HandOver{writer_.get()}};
+  insert.batch_->width = static_cast<std::size_t>(width);
+  insert.batch_->sql =
       fmt::format("INSERT INTO \"{}\" {} VALUES ({})", table, names.empty() ? "" : "(" + names + ")", marks);
-  sqlite3_stmt* statement = nullptr;
-  check_store(db_.get(), sqlite3_prepare_v2(db_.get(), sql.c_str(), -1, &statement, nullptr),
-              "prepare insert into " + table);
-  insert.statement_.reset(statement);
   return insert;
 }
 
@@ -176,6 +177,7 @@ std::vector<std::string> column_names(sqlite3_stmt* statement) {
 }  // namespace
 
 Query Store::query(std::string_view sql) {
+  writer_->settle();
   Query query;
   query.db_ = db_.get();
   sqlite3_stmt* statement = nullptr;
@@ -187,6 +189,7 @@ Query Store::query(std::string_view sql) {
 }
 
 Result<Query> Store::untrusted_query(std::string_view sql, std::int64_t work_limit, SqlCheck& check) {
+  writer_->settle();
   check = {};
   Query query;
   query.db_ = db_.get();

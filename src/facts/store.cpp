@@ -85,7 +85,7 @@ void margin_of(sqlite3_context* context, int /*count*/, sqlite3_value** argument
 
 void Store::Close::operator()(sqlite3* db) const { sqlite3_close_v2(db); }
 
-Store::Store() {
+Store::Store(Tables tables) {
   // Before SQLite is first used: without the statistics, which nobody asks for, allocating needs no lock.
   static const int kNoStatistics = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
   static_cast<void>(kNoStatistics);
@@ -103,7 +103,7 @@ Store::Store() {
                                       nullptr, margin_of, nullptr, nullptr),
               "functions");
   execute("PRAGMA journal_mode=OFF; PRAGMA temp_store=MEMORY; PRAGMA locking_mode=EXCLUSIVE");
-  create_tables();
+  create_tables(tables);
   sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   execute(fmt::format("PRAGMA application_id={}", kApplicationId));
   execute(fmt::format("PRAGMA user_version={}", kSchemaVersion));
@@ -111,16 +111,19 @@ Store::Store() {
 
 // SQLite parses a CREATE TABLE, writes it into its schema table, and parses it again from there: milliseconds for a
 // thousand columns. So the tables are made with one column, get their true statement, and are read once.
-void Store::create_tables() {
+void Store::create_tables(Tables tables) {
   execute("PRAGMA writable_schema=ON");
   begin();
-  for (const Table& table : schema()) execute(fmt::format("CREATE TABLE \"{}\" (server_id)", table.name));
+  std::vector<const Table*> made;
+  for (const Table& table : schema()) {
+    if (tables == Tables::all || !is_wide(table)) made.push_back(&table);
+  }
+  for (const Table* table : made) execute(fmt::format("CREATE TABLE \"{}\" (server_id)", table->name));
   {
     Query statement = query("UPDATE sqlite_schema SET sql = :sql WHERE rowid = :row");
-    std::int64_t row = 0;
-    for (const std::string& sql : schema_sql()) {
-      statement.bind("sql", sql);
-      statement.bind("row", ++row);
+    for (std::size_t i = 0; i < made.size(); ++i) {
+      statement.bind("sql", create_table_sql(*made[i]));
+      statement.bind("row", static_cast<std::int64_t>(i) + 1);
       static_cast<void>(statement.next().value());
       statement.reset();
     }

@@ -107,9 +107,13 @@ class Insert {
   std::unique_ptr<RowBatch, HandOver> batch_;
 };
 
+// global_variables, global_status and global_status_rate have a thousand columns, which SQLite reads for milliseconds.
+enum class Tables { all, without_wide };
+
 class Store {
  public:
-  Store();  // empty, in memory, with the schema
+  // Empty, in memory, with the schema. Snapshots and other stores fit into one with all tables only.
+  explicit Store(Tables tables = Tables::all);
 
   // An insert into these columns of `table`; all columns in schema order when none are named.
   Insert insert(const std::string& table, const std::vector<std::string>& columns = {});
@@ -138,7 +142,7 @@ class Store {
   Status add_snapshot(const std::string& path);
 
  private:
-  void create_tables();
+  void create_tables(Tables tables);
   std::int64_t highest_server_id();
   void copy_table(Store& from, const std::string& table, std::int64_t server_id_offset);
 

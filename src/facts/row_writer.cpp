@@ -12,6 +12,19 @@ namespace {
 // A thread costs more than so many cells.
 constexpr std::size_t kFewCells = 1000;
 
+bool same(const Cell& a, const Cell& b, const std::string& text) {
+  if (a.kind != b.kind) return false;
+  switch (a.kind) {
+    case Cell::Kind::null: return true;
+    case Cell::Kind::integer: return a.integer == b.integer;
+    case Cell::Kind::real: return a.real == b.real;
+    case Cell::Kind::text: break;
+  }
+  const std::string_view all = text;
+  return all.substr(static_cast<std::size_t>(a.integer), a.size) ==
+         all.substr(static_cast<std::size_t>(b.integer), b.size);
+}
+
 int bind(sqlite3_stmt* statement, int index, const Cell& cell, const std::string& text) {
   switch (cell.kind) {
     case Cell::Kind::null: return sqlite3_bind_null(statement, index);
@@ -42,7 +55,9 @@ void RowWriter::store(const RowBatch& batch) {
   }
   for (std::size_t i = 0; i < batch.cells.size(); ++i) {
     const std::size_t column = i % batch.width + 1;
-    check_store(db_, bind(statement.get(), static_cast<int>(column), batch.cells[i], batch.text), "bind");
+    // Most cells of a list say what the row above says, and that is bound still.
+    if (i < batch.width || !same(batch.cells[i], batch.cells[i - batch.width], batch.text))
+      check_store(db_, bind(statement.get(), static_cast<int>(column), batch.cells[i], batch.text), "bind");
     if (column < batch.width) continue;
     if (sqlite3_step(statement.get()) != SQLITE_DONE) fail_store(db_, "insert");
     sqlite3_reset(statement.get());

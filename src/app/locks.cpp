@@ -82,7 +82,7 @@ int run(const Arguments& arguments) {
   std::vector<CollectRequest> servers;
   if (arguments.from.empty()) servers = resolve_servers(arguments.connection, config, false, problems);
   if (!problems.empty()) return report_problems(problems);
-  Store store;
+  Store store(arguments.from.empty() ? Tables::without_wide : Tables::all);
   Problems unimportant;  // without the rules' folder, people are not recognised
   load_human_clients(shipped_rules_folder(unimportant), store, unimportant);
 
@@ -90,7 +90,7 @@ int run(const Arguments& arguments) {
     servers.front().deadline = *deadline;
     servers.front().scope = Scope::locks;
     store = collect_all(
-        std::move(store), [] { return Store(); }, servers, system_clock());
+        std::move(store), [] { return Store(Tables::without_wide); }, servers, system_clock());
   } else if (const Status added = add_snapshots(store, arguments.from); !added) {
     return report_error(added.error());
   }

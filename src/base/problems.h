@@ -20,6 +20,8 @@ class Problems {
   // A problem with the command line.
   void add(std::string message) { add({}, 0, std::move(message)); }
 
+  void add(const Problems& others) { list_.insert(list_.end(), others.list_.begin(), others.list_.end()); }
+
   [[nodiscard]] bool empty() const { return list_.empty(); }
   [[nodiscard]] const std::vector<Problem>& list() const { return list_; }
   // One "file:line: message" a line, in order of file and line.

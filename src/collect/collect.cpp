@@ -130,6 +130,7 @@ std::vector<std::string> collect_server(Store& store, std::int64_t server_id, co
   std::vector<std::string> warnings;
   ServerRow row;
   store.begin();
+  store.write_behind();
   std::optional<Error> error;
   std::optional<Connection> own;
   std::optional<Connection>& connection = request.kept ? *request.kept : own;

@@ -143,11 +143,10 @@ void read_awaited_user_locks(Reading& reading) {
 // shows, rows are missing. The seconds keep those out that begin or end while this is read.
 std::int64_t transactions_without_lock(const Reading& reading) {
   Query query = reading.store.query(
-      "SELECT count(DISTINCT t.processlist_id) FROM transactions t "
-      "JOIN sessions s ON s.server_id = t.server_id AND s.processlist_id = t.processlist_id "
-      "WHERE t.server_id = :id AND t.seen_in <> 'events_transactions_current' AND s.command = 'Sleep' "
-      "AND s.time_s > 1 AND t.age_s > 1 AND NOT EXISTS (SELECT 1 FROM metadata_locks m "
-      "WHERE m.server_id = t.server_id AND m.processlist_id = t.processlist_id AND m.lock_status = 'GRANTED')");
+      "SELECT count(*) FROM (SELECT processlist_id FROM transactions "
+      "WHERE server_id = :id AND seen_in <> 'events_transactions_current' AND age_s > 1 AND processlist_id IN "
+      "(SELECT processlist_id FROM sessions WHERE server_id = :id AND command = 'Sleep' AND time_s > 1) "
+      "EXCEPT SELECT processlist_id FROM metadata_locks WHERE server_id = :id AND lock_status = 'GRANTED')");
   query.bind("id", reading.server_id);
   const Result<bool> found = query.next();
   return found && *found ? query.integer(0).value_or(0) : 0;

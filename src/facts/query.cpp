@@ -120,35 +120,33 @@ std::optional<double> Query::real(std::size_t column) const {
 
 // --- Insert
 
-void Insert::bind(int index, std::nullptr_t) { check_store(db_, sqlite3_bind_null(statement_.get(), index), "bind"); }
-
-void Insert::bind(int index, std::int64_t value) {
-  check_store(db_, sqlite3_bind_int64(statement_.get(), index, value), "bind");
+namespace {
+constexpr std::size_t kBatchCells = 3000;
 }
 
-void Insert::bind(int index, double value) {
-  check_store(db_, sqlite3_bind_double(statement_.get(), index, value), "bind");
+void Insert::add(const Value& value) {
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) {
+    add(*integer);
+  } else if (const auto* real = std::get_if<double>(&value)) {
+    add(*real);
+  } else if (const auto* text = std::get_if<std::string>(&value)) {
+    add(*text);
+  } else {
+    add(nullptr);
+  }
 }
-
-void Insert::bind(int index, std::string_view value) {
-  // The row is stepped before the argument goes away, so SQLite need not copy it.
-  check_store(db_,
-              sqlite3_bind_text64(statement_.get(), index, value.data() == nullptr ? "" : value.data(), value.size(),
-                                  SQLITE_STATIC, SQLITE_UTF8),
-              "bind");
-}
-
-void Insert::bind(int index, const Value& value) { bind_value(statement_.get(), index, value); }
 
 void Insert::row(const std::vector<Value>& cells) {
-  int index = 0;
-  for (const Value& cell : cells) bind_value(statement_.get(), ++index, cell);
-  finish_row(index);
+  for (const Value& cell : cells) add(cell);
+  finish_row(cells.size());
 }
 
-void Insert::finish_row(int cells) {
-  if (cells != width_) throw std::runtime_error(fmt::format("fact store: {} cells for {} columns", cells, width_));
-  if (sqlite3_step(statement_.get()) != SQLITE_DONE) fail_store(db_, "insert");
-  sqlite3_reset(statement_.get());
+void Insert::finish_row(std::size_t cells) {
+  if (cells != batch_->width)
+    throw std::runtime_error(fmt::format("fact store: {} cells for {} columns", cells, batch_->width));
+  RowWriter& writer = *batch_.get_deleter().writer;
+  if (writer.behind() && batch_->cells.size() < kBatchCells) return;
+  writer.take(*batch_);
+  if (!writer.behind()) writer.settle();
 }
 }  // namespace dbaudit

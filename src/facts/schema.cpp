@@ -173,7 +173,8 @@ std::vector<Table> make_schema() {
         {"external_lock", "TEXT", "table lock at storage engine level"}}},
       {"open_tables",
        "table_handles",
-       "Tables that are in use, without saying by whom (SHOW OPEN TABLES; MariaDB without performance_schema). Only those "
+       "Tables that are in use, without saying by whom (SHOW OPEN TABLES; MariaDB without performance_schema). Only "
+       "those "
        "on which the account has some privilege.",
        {kServerId,
         {"object_schema", "TEXT", "database"},
@@ -304,15 +305,6 @@ std::vector<Table> make_schema() {
   };
 }
 
-std::string create_table(const Table& table) {
-  std::string sql = fmt::format("CREATE TABLE \"{}\" (", table.name);
-  for (std::size_t i = 0; i < table.columns.size(); ++i) {
-    const Column& column = table.columns[i];
-    sql += fmt::format("{}\"{}\"{}", i == 0 ? "" : ", ", column.name, column.type == "ANY" ? "" : " " + column.type);
-  }
-  return sql + ")";
-}
-
 }  // namespace
 
 const std::vector<Table>& schema() {
@@ -327,14 +319,16 @@ const Table* find_table(std::string_view name) {
   return nullptr;
 }
 
-const std::vector<std::string>& schema_sql() {
-  static const std::vector<std::string> statements = [] {
-    std::vector<std::string> out;
-    out.reserve(schema().size());
-    for (const Table& table : schema()) out.push_back(create_table(table));
-    return out;
-  }();
-  return statements;
+bool is_wide(const Table& table) { return table.columns.size() > 60; }
+
+std::string create_table_sql(const Table& table) {
+  std::string sql = "CREATE TABLE \"" + table.name + "\" (";
+  for (const Column& column : table.columns) {
+    if (&column != &table.columns.front()) sql += ", ";
+    sql.append("\"").append(column.name).append("\"");
+    if (column.type != "ANY") sql.append(" ").append(column.type);
+  }
+  return sql + ")";
 }
 
 const std::vector<std::string>& source_names() {
@@ -352,10 +346,9 @@ std::string describe_schema(bool all) {
     out +=
         fmt::format("\n{}{}\n", table.name, table.source.empty() ? "" : fmt::format("   (source: {})", table.source));
     for (const std::string& line : wrap(table.doc, 76)) out += fmt::format("  {}\n", line);
-    const bool wide = table.columns.size() > 60;
     std::size_t shown = 0;
     for (const Column& column : table.columns) {
-      if (wide && !all && shown++ == kShown) {
+      if (is_wide(table) && !all && shown++ == kShown) {
         out += fmt::format("    ... and {} more (dbaudit schema --all)\n", table.columns.size() - kShown);
         break;
       }

@@ -30,9 +30,10 @@ struct Table {
 
 const std::vector<Table>& schema();
 const Table* find_table(std::string_view name);
+// One column for each variable or counter of any server.
+bool is_wide(const Table& table);
 
-// CREATE TABLE and CREATE INDEX statements, one a string, in order.
-const std::vector<std::string>& schema_sql();
+std::string create_table_sql(const Table& table);
 
 // The sources of the public contract, in the order in which reports list them.
 const std::vector<std::string>& source_names();

@@ -47,6 +47,7 @@ void Store::add_facts(Store& other) {
 }
 
 Status Store::write_snapshot(const std::string& path) {
+  writer_->settle();
   const std::string partial = path + ".partial";
   const auto failed = [&](const std::string& why) {
     unlink(partial.c_str());
@@ -106,7 +107,8 @@ std::string snapshot_fault(sqlite3* db, std::int64_t file_size) {
   if (sound != "ok") return fmt::format("damaged or truncated ({})", sound ? *sound : sqlite3_errmsg(db));
   // Exactly our tables and nothing else: no view, trigger or expression of somebody else's making.
   sqlite3_stmt* statement = nullptr;
-  std::set<std::string> expected(schema_sql().begin(), schema_sql().end());
+  std::set<std::string> expected;
+  for (const Table& table : schema()) expected.insert(create_table_sql(table));
   std::string fault;
   if (sqlite3_prepare_v2(db, "SELECT sql FROM snapshot.sqlite_schema", -1, &statement, nullptr) != SQLITE_OK) {
     fault = sqlite3_errmsg(db);

@@ -85,7 +85,7 @@ void margin_of(sqlite3_context* context, int /*count*/, sqlite3_value** argument
 
 void Store::Close::operator()(sqlite3* db) const { sqlite3_close_v2(db); }
 
-Store::Store() {
+Store::Store(Tables tables) {
   // Before SQLite is first used: without the statistics, which nobody asks for, allocating needs no lock.
   static const int kNoStatistics = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
   static_cast<void>(kNoStatistics);
@@ -94,6 +94,7 @@ Store::Store() {
       ":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, nullptr);
   db_.reset(db);
   check_store(db, code, "open");
+  writer_ = std::make_unique<RowWriter>(db);
   // Snapshots may be anybody's file: no code in their schema, no attached writes to schema tables.
   sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_limit(db, SQLITE_LIMIT_LENGTH, 64 << 20);
@@ -102,7 +103,7 @@ Store::Store() {
                                       nullptr, margin_of, nullptr, nullptr),
               "functions");
   execute("PRAGMA journal_mode=OFF; PRAGMA temp_store=MEMORY; PRAGMA locking_mode=EXCLUSIVE");
-  create_tables();
+  create_tables(tables);
   sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   execute(fmt::format("PRAGMA application_id={}", kApplicationId));
   execute(fmt::format("PRAGMA user_version={}", kSchemaVersion));
@@ -110,16 +111,19 @@ Store::Store() {
 
 // SQLite parses a CREATE TABLE, writes it into its schema table, and parses it again from there: milliseconds for a
 // thousand columns. So the tables are made with one column, get their true statement, and are read once.
-void Store::create_tables() {
+void Store::create_tables(Tables tables) {
   execute("PRAGMA writable_schema=ON");
   begin();
-  for (const Table& table : schema()) execute(fmt::format("CREATE TABLE \"{}\" (server_id)", table.name));
+  std::vector<const Table*> made;
+  for (const Table& table : schema()) {
+    if (tables == Tables::all || !is_wide(table)) made.push_back(&table);
+  }
+  for (const Table* table : made) execute(fmt::format("CREATE TABLE \"{}\" (server_id)", table->name));
   {
     Query statement = query("UPDATE sqlite_schema SET sql = :sql WHERE rowid = :row");
-    std::int64_t row = 0;
-    for (const std::string& sql : schema_sql()) {
-      statement.bind("sql", sql);
-      statement.bind("row", ++row);
+    for (std::size_t i = 0; i < made.size(); ++i) {
+      statement.bind("sql", create_table_sql(*made[i]));
+      statement.bind("row", static_cast<std::int64_t>(i) + 1);
       static_cast<void>(statement.next().value());
       statement.reset();
     }
@@ -129,11 +133,15 @@ void Store::create_tables() {
 }
 
 void Store::execute(const std::string& sql) {
+  writer_->settle();
   check_store(db_.get(), sqlite3_exec(db_.get(), sql.c_str(), nullptr, nullptr, nullptr), sql.substr(0, 80));
 }
 
 void Store::begin() { execute("BEGIN"); }
-void Store::commit() { execute("COMMIT"); }
+void Store::commit() {
+  writer_->end_behind();
+  execute("COMMIT");
+}
 
 Insert Store::insert(const std::string& table, const std::vector<std::string>& columns) {
   const Table* known = find_table(table);
@@ -154,14 +162,10 @@ Insert Store::insert(const std::string& table, const std::vector<std::string>& c
     for (const std::string& name : columns) add(name);
   }
   Insert insert;
-  insert.db_ = db_.get();
-  insert.width_ = width;
-  const std::string sql =
+  insert.batch_ = {new RowBatch, HandOver{writer_.get()}};
+  insert.batch_->width = static_cast<std::size_t>(width);
+  insert.batch_->sql =
       fmt::format("INSERT INTO \"{}\" {} VALUES ({})", table, names.empty() ? "" : "(" + names + ")", marks);
-  sqlite3_stmt* statement = nullptr;
-  check_store(db_.get(), sqlite3_prepare_v2(db_.get(), sql.c_str(), -1, &statement, nullptr),
-              "prepare insert into " + table);
-  insert.statement_.reset(statement);
   return insert;
 }
 
@@ -176,6 +180,7 @@ std::vector<std::string> column_names(sqlite3_stmt* statement) {
 }  // namespace
 
 Query Store::query(std::string_view sql) {
+  writer_->settle();
   Query query;
   query.db_ = db_.get();
   sqlite3_stmt* statement = nullptr;
@@ -187,6 +192,7 @@ Query Store::query(std::string_view sql) {
 }
 
 Result<Query> Store::untrusted_query(std::string_view sql, std::int64_t work_limit, SqlCheck& check) {
+  writer_->settle();
   check = {};
   Query query;
   query.db_ = db_.get();

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "facts/row_writer.h"
 #include "facts/value.h"
 
 struct sqlite3;
@@ -29,11 +30,6 @@ struct SqlCheck {
   std::set<std::pair<std::string, std::string>> reads;  // table, column
   int error_line = 0;                                   // 0-based line within the statement; -1: unknown
 };
-
-struct FinalizeStatement {
-  void operator()(sqlite3_stmt* statement) const;
-};
-using Statement = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
 
 // Untrusted statements that have been prepared and that nobody uses now, by their text: a rule is checked, and then
 // judged on every server.
@@ -76,53 +72,57 @@ class Query {
   std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::time_point::max();
 };
 
-// A prepared INSERT of whole rows.
+// Whole rows for one table. They are there at once; only after Store::write_behind() they may come later.
 class Insert {
  public:
-  // Binds the arguments in the order of the columns and inserts one row.
+  // The arguments in the order of the columns are one row.
   template <typename... Cells>
   void row(const Cells&... cells) {
-    int index = 0;
-    (bind(++index, cells), ...);
-    finish_row(index);
+    (add(cells), ...);
+    finish_row(sizeof...(cells));
   }
   void row(const std::vector<Value>& cells);
 
  private:
   friend class Store;
-  void bind(int index, std::nullptr_t);
-  void bind(int index, std::int64_t value);
-  void bind(int index, int value) { bind(index, static_cast<std::int64_t>(value)); }
-  void bind(int index, bool value) { bind(index, static_cast<std::int64_t>(value)); }
-  void bind(int index, double value);
-  void bind(int index, std::string_view value);
-  void bind(int index, const std::string& value) { bind(index, std::string_view(value)); }
-  void bind(int index, const char* value) { bind(index, std::string_view(value)); }
-  void bind(int index, const Value& value);
+  void add(std::nullptr_t) { batch_->add(nullptr); }
+  void add(std::int64_t value) { batch_->add(value); }
+  void add(int value) { batch_->add(static_cast<std::int64_t>(value)); }
+  void add(bool value) { batch_->add(static_cast<std::int64_t>(value)); }
+  void add(double value) { batch_->add(value); }
+  void add(std::string_view value) { batch_->add(value); }
+  void add(const std::string& value) { batch_->add(std::string_view(value)); }
+  void add(const char* value) { batch_->add(std::string_view(value)); }
+  void add(const Value& value);
   template <typename T>
-  void bind(int index, const std::optional<T>& value) {
+  void add(const std::optional<T>& value) {
     if (value) {
-      bind(index, *value);
+      add(*value);
     } else {
-      bind(index, nullptr);
+      add(nullptr);
     }
   }
-  void finish_row(int cells);
+  void finish_row(std::size_t cells);
 
-  sqlite3* db_ = nullptr;
-  Statement statement_;
-  int width_ = 0;
+  std::unique_ptr<RowBatch, HandOver> batch_;
 };
+
+// global_variables, global_status and global_status_rate have a thousand columns, which SQLite reads for milliseconds.
+enum class Tables { all, without_wide };
 
 class Store {
  public:
-  Store();  // empty, in memory, with the schema
+  // Empty, in memory, with the schema. Snapshots and other stores fit into one with all tables only.
+  explicit Store(Tables tables = Tables::all);
 
   // An insert into these columns of `table`; all columns in schema order when none are named.
   Insert insert(const std::string& table, const std::vector<std::string>& columns = {});
   // Begins a transaction and commits it, so that thousands of rows cost one.
   void begin();
   void commit();
+  // Until the commit, rows may be stored later, by another thread. Asking the store for anything waits for them; rows
+  // of an Insert that still lives may be missing then, and none may be added while a Query is used.
+  void write_behind() { writer_->begin_behind(); }
 
   // For dbaudit's own statements: a failure to prepare throws.
   Query query(std::string_view sql);
@@ -142,7 +142,7 @@ class Store {
   Status add_snapshot(const std::string& path);
 
  private:
-  void create_tables();
+  void create_tables(Tables tables);
   std::int64_t highest_server_id();
   void copy_table(Store& from, const std::string& table, std::int64_t server_id_offset);
 
@@ -152,6 +152,7 @@ class Store {
   std::unique_ptr<sqlite3, Close> db_;
   std::unique_ptr<KeptStatements> kept_ =
       std::make_unique<KeptStatements>();  // a place that stays when the store moves
+  std::unique_ptr<RowWriter> writer_;
 };
 
 }  // namespace dbaudit

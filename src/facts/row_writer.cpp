@@ -1,0 +1,129 @@
+#include "facts/row_writer.h"
+
+#include <sqlite3.h>
+
+#include <utility>
+
+#include "facts/sqlite_check.h"
+
+namespace dbaudit {
+namespace {
+
+// A thread costs more than so many cells.
+constexpr std::size_t kFewCells = 1000;
+
+bool same(const Cell& a, const Cell& b, const std::string& text) {
+  if (a.kind != b.kind) return false;
+  switch (a.kind) {
+    case Cell::Kind::null: return true;
+    case Cell::Kind::integer: return a.integer == b.integer;
+    case Cell::Kind::real: return a.real == b.real;
+    case Cell::Kind::text: break;
+  }
+  const std::string_view all = text;
+  return all.substr(static_cast<std::size_t>(a.integer), a.size) ==
+         all.substr(static_cast<std::size_t>(b.integer), b.size);
+}
+
+int bind(sqlite3_stmt* statement, int index, const Cell& cell, const std::string& text) {
+  switch (cell.kind) {
+    case Cell::Kind::null: return sqlite3_bind_null(statement, index);
+    case Cell::Kind::integer: return sqlite3_bind_int64(statement, index, cell.integer);
+    case Cell::Kind::real: return sqlite3_bind_double(statement, index, cell.real);
+    case Cell::Kind::text: break;
+  }
+  // The row is stepped before the batch goes away, so SQLite need not copy it.
+  return sqlite3_bind_text64(statement, index, text.data() + cell.integer, cell.size, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+}  // namespace
+
+RowWriter::~RowWriter() {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.clear();
+  }
+  stop();
+}
+
+void RowWriter::store(const RowBatch& batch) {
+  Statement& statement = statements_[batch.sql];
+  if (!statement) {
+    sqlite3_stmt* prepared = nullptr;
+    check_store(db_, sqlite3_prepare_v2(db_, batch.sql.c_str(), -1, &prepared, nullptr), batch.sql);
+    statement.reset(prepared);
+  }
+  for (std::size_t i = 0; i < batch.cells.size(); ++i) {
+    const std::size_t column = i % batch.width + 1;
+    // Most cells of a list say what the row above says, and that is bound still.
+    if (i < batch.width || !same(batch.cells[i], batch.cells[i - batch.width], batch.text))
+      check_store(db_, bind(statement.get(), static_cast<int>(column), batch.cells[i], batch.text), "bind");
+    if (column < batch.width) continue;
+    if (sqlite3_step(statement.get()) != SQLITE_DONE) fail_store(db_, "insert");
+    sqlite3_reset(statement.get());
+  }
+}
+
+void RowWriter::take(RowBatch& batch) noexcept {
+  try {
+    if (thread_.joinable() || (behind_ && batch.cells.size() > kFewCells)) {
+      const std::lock_guard lock(mutex_);
+      queue_.push_back(batch);
+      if (!thread_.joinable()) thread_ = std::thread([this] { store_queued(); });
+      changed_.notify_all();
+    } else {
+      store(batch);
+    }
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    failure_ = std::current_exception();
+  }
+  batch.cells.clear();
+  batch.text.clear();
+}
+
+void RowWriter::store_queued() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return stop_ || !queue_.empty(); });
+    if (queue_.empty()) return;
+    const RowBatch batch = std::move(queue_.front());
+    queue_.pop_front();
+    busy_ = true;
+    lock.unlock();
+    std::exception_ptr failure;
+    try {
+      store(batch);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    lock.lock();
+    if (failure) failure_ = failure;
+    busy_ = false;
+    changed_.notify_all();
+  }
+}
+
+void RowWriter::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+  stop_ = false;
+}
+
+void RowWriter::settle() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return queue_.empty() && !busy_; });
+  if (const std::exception_ptr failure = std::exchange(failure_, nullptr)) std::rethrow_exception(failure);
+}
+
+void RowWriter::end_behind() {
+  settle();
+  stop();
+  behind_ = false;
+}
+
+}  // namespace dbaudit

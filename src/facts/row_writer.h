@@ -1,0 +1,96 @@
+// How rows get into the store: collected as plain data, and stored in batches, on request by a thread of its own, so
+// that the next answer of a server is waited for meanwhile.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace dbaudit {
+
+struct FinalizeStatement {
+  void operator()(sqlite3_stmt* statement) const;
+};
+using Statement = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
+
+struct Cell {
+  enum class Kind : std::uint8_t { null, integer, real, text };
+  Kind kind = Kind::null;
+  std::int64_t integer = 0;  // the number, or where in RowBatch::text the text begins
+  std::size_t size = 0;      // of the text
+  double real = 0;
+};
+
+// Rows of one table, one after the other.
+struct RowBatch {
+  std::string sql;  // the INSERT
+  std::size_t width = 0;
+  std::vector<Cell> cells;
+  std::string text;  // of all cells
+
+  void add(std::nullptr_t) { cells.emplace_back(); }
+  void add(std::int64_t value) { cells.push_back({.kind = Cell::Kind::integer, .integer = value}); }
+  void add(double value) { cells.push_back({.kind = Cell::Kind::real, .real = value}); }
+  void add(std::string_view value) {
+    cells.push_back(
+        {.kind = Cell::Kind::text, .integer = static_cast<std::int64_t>(text.size()), .size = value.size()});
+    text.append(value);
+  }
+};
+
+class RowWriter {
+ public:
+  explicit RowWriter(sqlite3* db) : db_(db) {}
+  ~RowWriter();  // rows that are not stored yet are lost
+  RowWriter(const RowWriter&) = delete;
+  RowWriter& operator=(const RowWriter&) = delete;
+
+  // Whether rows may wait for others. Until settle() nobody else may use the database then.
+  [[nodiscard]] bool behind() const { return behind_; }
+  void begin_behind() { behind_ = true; }
+
+  // Stores the rows, or lets them be stored, and empties the batch. What went wrong is thrown by settle().
+  void take(RowBatch& batch) noexcept;
+  // Returns when every row is stored; throws when one could not be.
+  void settle();
+  // Settles and ends begin_behind().
+  void end_behind();
+
+ private:
+  void store(const RowBatch& batch);
+  void store_queued();
+  void stop();
+
+  sqlite3* db_;
+  std::map<std::string, Statement> statements_;
+  bool behind_ = false;
+  std::thread thread_;  // begins with the first large batch: most servers are small
+  std::mutex mutex_;    // of everything below
+  std::condition_variable changed_;
+  std::deque<RowBatch> queue_;
+  bool busy_ = false;
+  bool stop_ = false;
+  std::exception_ptr failure_;
+};
+
+// Where an Insert's last rows go when it ends.
+struct HandOver {
+  RowWriter* writer = nullptr;
+  void operator()(RowBatch* batch) const noexcept {
+    if (!batch->cells.empty()) writer->take(*batch);
+    delete batch;
+  }
+};
+
+}  // namespace dbaudit

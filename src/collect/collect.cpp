@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/text.h"
@@ -98,11 +99,23 @@ std::optional<Error> read_identity(Connection& connection, const Clock& clock, S
 
 bool in_scope(const Entry& entry, Scope scope) { return scope == Scope::everything || entry.for_locks; }
 
+// The plugin's locks need nothing that other sources find. There are thousands of them, and they are stored while the
+// server works on what is asked next.
+void bring_plugin_forward(const Reading& reading, std::vector<Entry>& order, std::size_t place) {
+  const auto locks = std::find_if(order.begin(), order.end(),
+                                  [](const Entry& entry) { return entry.collect == collect_metadata_locks; });
+  if (!reading.performance_schema && reads_lock_plugin(reading) && locks != order.end())
+    std::rotate(order.begin() + static_cast<std::ptrdiff_t>(place), locks, locks + 1);
+}
+
 // Reads all sources; after a lost connection the remaining ones are unavailable.
 void read_sources(Reading& reading) {
   std::optional<SourceOutcome> gone;
-  for (const Entry& entry : kCollectors) {
-    if (!in_scope(entry, reading.request.scope)) continue;
+  std::vector<Entry> order;
+  std::copy_if(kCollectors.begin(), kCollectors.end(), std::back_inserter(order),
+               [&](const Entry& entry) { return in_scope(entry, reading.request.scope); });
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const Entry& entry = order[i];
     const auto begin = std::chrono::steady_clock::now();
     SourceOutcome outcome;
     if (gone) {
@@ -118,6 +131,7 @@ void read_sources(Reading& reading) {
                                           "Run dbaudit again");
     }
     insert_source(reading.store, reading.server_id, entry.source, outcome, milliseconds_since(begin));
+    if (entry.collect == collect_instruments) bring_plugin_forward(reading, order, i + 1);
   }
 }
 

@@ -16,17 +16,17 @@ namespace dbaudit {
 namespace {
 
 constexpr std::string_view kPerformanceSchema =
-    "SELECT OBJECT_TYPE, OBJECT_SCHEMA, OBJECT_NAME, LOCK_TYPE, LOCK_DURATION, LOCK_STATUS, OWNER_THREAD_ID "
-    "FROM performance_schema.metadata_locks";
+    "SELECT OBJECT_TYPE, OBJECT_SCHEMA, OBJECT_NAME, LOCK_TYPE, LOCK_DURATION, LOCK_STATUS, OWNER_THREAD_ID, "
+    "OWNER_EVENT_ID FROM performance_schema.metadata_locks";
 
 // Of the granted locks only those on objects for which somebody waits: the table has an index on the object's name
 // (<=> because GLOBAL and COMMIT have none), so the cost follows the stall and not the number of locks.
 constexpr std::string_view kContested =
-    "SELECT OBJECT_TYPE, OBJECT_SCHEMA, OBJECT_NAME, LOCK_TYPE, LOCK_DURATION, LOCK_STATUS, OWNER_THREAD_ID "
-    "FROM performance_schema.metadata_locks WHERE LOCK_STATUS = 'PENDING' "
+    "SELECT OBJECT_TYPE, OBJECT_SCHEMA, OBJECT_NAME, LOCK_TYPE, LOCK_DURATION, LOCK_STATUS, OWNER_THREAD_ID, "
+    "OWNER_EVENT_ID FROM performance_schema.metadata_locks WHERE LOCK_STATUS = 'PENDING' "
     "UNION ALL "
     "SELECT g.OBJECT_TYPE, g.OBJECT_SCHEMA, g.OBJECT_NAME, g.LOCK_TYPE, g.LOCK_DURATION, g.LOCK_STATUS, "
-    "g.OWNER_THREAD_ID FROM (SELECT DISTINCT OBJECT_TYPE, OBJECT_SCHEMA, OBJECT_NAME "
+    "g.OWNER_THREAD_ID, g.OWNER_EVENT_ID FROM (SELECT DISTINCT OBJECT_TYPE, OBJECT_SCHEMA, OBJECT_NAME "
     "FROM performance_schema.metadata_locks WHERE LOCK_STATUS = 'PENDING') p "
     "JOIN performance_schema.metadata_locks g ON g.OBJECT_TYPE = p.OBJECT_TYPE "
     "AND g.OBJECT_SCHEMA <=> p.OBJECT_SCHEMA AND g.OBJECT_NAME <=> p.OBJECT_NAME WHERE g.LOCK_STATUS = 'GRANTED'";
@@ -66,6 +66,15 @@ std::string_view owner_of(const Reading& reading, std::optional<std::int64_t> th
   return *thread < reading.highest_thread_id && status == "GRANTED" ? "detached" : "unknown";
 }
 
+// MySQL detaches an XA transaction when it is prepared, and shows its locks under the thread that prepared it as long
+// as that one lives, whatever it does now. The event that took such a lock came before the transaction that it is in.
+bool is_left_behind(const Reading& reading, std::optional<std::int64_t> thread, std::string_view duration,
+                    std::optional<std::int64_t> event) {
+  if (!reading.detached_transactions || !thread || !event || duration != "TRANSACTION") return false;
+  const auto current = reading.transaction_event_of_thread.find(*thread);
+  return current != reading.transaction_event_of_thread.end() && *event < current->second;
+}
+
 Result<std::int64_t> read_performance_schema(Reading& reading) {
   const bool all = reading.request.scope == Scope::everything;
   Result<Rows> rows = reading.connection.query(all ? kPerformanceSchema : kContested);
@@ -79,7 +88,9 @@ Result<std::int64_t> read_performance_schema(Reading& reading) {
     if (id == reading.connection_id) continue;
     const std::string_view type = rows->view(0);
     const std::string_view status = rows->view(5);
-    insert.row(reading.server_id, id, thread, owner_of(reading, thread, status), type, rows->optional_view(1),
+    const bool left_behind = is_left_behind(reading, thread, rows->view(4), rows->integer(7));
+    insert.row(reading.server_id, left_behind ? std::nullopt : id, thread,
+               left_behind ? "detached" : owner_of(reading, thread, status), type, rows->optional_view(1),
                name_of(reading, type, rows->optional_view(2)), rows->view(3), rows->view(4), status, nullptr,
                "metadata_locks", type_is);
     ++count;
@@ -154,9 +165,13 @@ std::int64_t transactions_without_lock(const Reading& reading) {
 
 }  // namespace
 
+bool reads_lock_plugin(const Reading& reading) {
+  return reading.version.is_mariadb() && reading.instruments.contains("METADATA_LOCK_INFO") &&
+         !reading.is_off("METADATA_LOCK_INFO");
+}
+
 SourceOutcome collect_metadata_locks(Reading& reading) {
-  const bool plugin = reading.version.is_mariadb() && reading.instruments.contains("METADATA_LOCK_INFO") &&
-                      !reading.is_off("METADATA_LOCK_INFO");
+  const bool plugin = reads_lock_plugin(reading);
   const bool table =
       reading.performance_schema && !reading.is_off(kInstrument) && !reading.is_off(kGlobalInstrumentation);
   std::int64_t count = 0;

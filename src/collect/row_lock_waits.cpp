@@ -71,9 +71,8 @@ SourceOutcome read_data_lock_waits(Reading& reading) {
   Result<Rows> rows = reading.connection.query(kDataLockWaits);
   if (!rows) return unavailable_from(rows.error(), reading, "row_lock_waits");
   Result<Rows> locks = reading.connection.query(kAwaitedLocks);
-  if (!locks) return unavailable_from(locks.error(), reading, "row_lock_waits");
   LocksById by_id;
-  while (locks->next()) {
+  while (locks && locks->next()) {
     by_id[locks->text(0)] = {locks->optional_text(1), locks->optional_text(2), locks->optional_text(3),
                              locks->optional_text(4), locks->optional_text(5)};
   }
@@ -90,7 +89,12 @@ SourceOutcome read_data_lock_waits(Reading& reading) {
                wanted.index);
     ++count;
   }
-  return count >= kMostWaits ? too_many(count) : read_by_thread(reading, count);
+  if (count >= kMostWaits) return too_many(count);
+  if (locks) return read_by_thread(reading, count);
+  SourceOutcome outcome = unavailable_from(locks.error(), reading, "row_lock_waits");
+  return SourceOutcome::partial(count,
+                                "who waits for whom is known, for which rows is not: " + outcome.reason.value_or(""),
+                                outcome.remedy.value_or(""));
 }
 
 SourceOutcome read_innodb_lock_waits(Reading& reading) {

@@ -55,6 +55,9 @@ struct Reading {
   std::unordered_map<std::int64_t, std::int64_t> processlist_of_thread{};
   std::unordered_set<std::int64_t> background_threads{};
   std::int64_t highest_thread_id = 0;
+  // MySQL: the event id of each thread's open transaction, and whether InnoDB has transactions of no session.
+  std::unordered_map<std::int64_t, std::int64_t> transaction_event_of_thread{};
+  bool detached_transactions = false;
   std::vector<std::string> awaited_user_locks{};  // names in statements that wait in GET_LOCK
   std::unordered_map<std::string, std::int64_t> processlist_of_trx{};
   std::optional<std::int64_t> thread_instances_lost{};
@@ -84,6 +87,9 @@ SourceOutcome performance_schema_off(const Reading& reading);
 SourceOutcome instrument_off(const std::string& instrument, const std::string& table);
 // For a source whose rows had their sessions looked up by thread id: read, or partial when not every id is known.
 SourceOutcome read_by_thread(const Reading& reading, std::int64_t rows);
+
+// Whether MariaDB's METADATA_LOCK_INFO is there to be read.
+bool reads_lock_plugin(const Reading& reading);
 
 using Collector = SourceOutcome (*)(Reading&);
 

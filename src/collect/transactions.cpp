@@ -21,7 +21,7 @@ constexpr std::string_view kInnodb =
     "FROM information_schema.INNODB_TRX";
 
 constexpr std::string_view kEvents =
-    "SELECT t.PROCESSLIST_ID, e.TIMER_WAIT / 1000000000000, e.ISOLATION_LEVEL, e.ACCESS_MODE "
+    "SELECT t.PROCESSLIST_ID, e.TIMER_WAIT / 1000000000000, e.ISOLATION_LEVEL, e.ACCESS_MODE, e.THREAD_ID, e.EVENT_ID "
     "FROM performance_schema.events_transactions_current e "
     "JOIN performance_schema.threads t ON t.THREAD_ID = e.THREAD_ID "
     "WHERE e.STATE = 'ACTIVE' AND t.PROCESSLIST_ID <> CONNECTION_ID()";
@@ -63,8 +63,9 @@ std::vector<Transaction> read_innodb(Rows& rows) {
 }
 
 // Adds the age since BEGIN and the transactions that InnoDB has not seen yet.
-void add_events(Rows& rows, std::vector<Transaction>& list) {
+void add_events(Rows& rows, std::vector<Transaction>& list, Reading& reading) {
   while (rows.next()) {
+    reading.transaction_event_of_thread[rows.integer(4).value_or(0)] = rows.integer(5).value_or(0);
     const std::optional<std::int64_t> id = rows.integer(0);
     bool known = false;
     for (Transaction& transaction : list) {
@@ -108,7 +109,7 @@ SourceOutcome collect_transactions(Reading& reading) {
   if (events_on) {
     Result<Rows> events = reading.connection.query(kEvents);
     if (events) {
-      add_events(*events, list);
+      add_events(*events, list, reading);
       events_read = true;
     }
   }
@@ -120,6 +121,7 @@ SourceOutcome collect_transactions(Reading& reading) {
                transaction.wait_s, transaction.isolation_level, transaction.access_mode, transaction.rows_locked,
                transaction.rows_modified, transaction.tables_locked, transaction.seen_in);
     ++count;
+    if (!transaction.processlist_id && transaction.seen_in == "innodb_trx") reading.detached_transactions = true;
     if (transaction.trx_id && *transaction.trx_id != "0" && transaction.processlist_id) {
       reading.processlist_of_trx[*transaction.trx_id] = *transaction.processlist_id;
     }

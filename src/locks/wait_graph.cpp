@@ -125,6 +125,8 @@ class Builder {
     return found->second;
   }
   std::size_t node_of_thread(std::int64_t thread_id) {
+    // Which transaction it is, can be told when there is only one.
+    if (detached_transactions_.size() == 1) return node_of_transaction(*detached_transactions_.begin());
     const auto [found, added] = node_of_thread_.emplace(thread_id, 0);
     if (added) found->second = add_node({{}, thread_id, {}, true, {}});
     return found->second;

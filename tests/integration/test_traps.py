@@ -248,7 +248,7 @@ def test_prepared_xa_is_seen_when_its_session_is_gone(server, ask, shop):
     session.close()
     server.wait_for(f"SELECT COUNT(*) = 0 FROM information_schema.PROCESSLIST WHERE ID = {session.thread_id()}", "its session is gone")
     server.wait_for("SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = 0", "its transaction shows")
-    assert ask("SELECT * FROM prepared_xa")[0] | {"server_id": 0} == {"server_id": 0, "format_id": 1, "gtrid_length": 3, "bqual_length": 6, "xid_data": "paybranch"}
+    assert ask("SELECT * FROM prepared_xa")[0] | {"server_id": 0} == {"server_id": 0, "format_id": 1, "gtrid_length": 3, "bqual_length": 6, "xid_data": "paybranch", "xid_sql": "'pay','branch',1"}
     assert ask("SELECT count(*) AS n FROM transactions WHERE processlist_id IS NULL") == [{"n": 1}]
 
 

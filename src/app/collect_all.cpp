@@ -12,6 +12,7 @@
 
 #include "app/output.h"
 #include "facts/schema.h"
+#include "locks/lock_report.h"
 
 namespace dbaudit {
 namespace {
@@ -49,6 +50,7 @@ void collect_some(const std::shared_ptr<Work>& work) {
     std::exception_ptr failure;
     try {
       warnings = collect_server(*store, 1, work->requests[mine], work->clock);
+      if (work->requests[mine].scope == Scope::everything) store_lock_graph(*store, 1);
     } catch (...) {
       failure = std::current_exception();
     }

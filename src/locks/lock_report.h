@@ -74,6 +74,9 @@ void find_suspects(LockReport& report);
 // State, times, remedy and prevention of a root or suspect, from what is known of its node.
 void describe_root(const LockReport& report, LockRoot& root);
 
+// Works the graph out and stores it as tables lock_waits and lock_roots, for rules; nothing when nobody waits.
+void store_lock_graph(Store& store, std::int64_t server_id);
+
 // Only waits for one schema (`table` empty) or table, and the roots behind which they are.
 void keep_table(LockReport& report, const std::string& schema, const std::string& table);
 

@@ -348,9 +348,10 @@ class Reader {
       at_ = begin;
       return query("SHARED_READ");
     }
-    const bool view = is("VIEW");
-    created_object();
-    if (view) query("SHARED_READ");
+    if (!skip("VIEW")) return created_object();
+    Name view;
+    if (read_name(view)) want_table(view, "EXCLUSIVE");
+    query("SHARED_READ");
   }
 
   // VIEW, FUNCTION, PROCEDURE, EVENT and their name.

@@ -1,0 +1,268 @@
+#include <doctest/doctest.h>
+
+#include <chrono>
+
+#include "locks/lock_report.h"
+
+namespace dbaudit {
+namespace {
+
+LockSession session(std::int64_t id, const char* command, double time_s, const char* state = nullptr,
+                    const char* info = nullptr) {
+  LockSession out;
+  out.connection_id = id;
+  out.user = "app";
+  out.host = "h";
+  out.database = "shop";
+  out.command = command;
+  out.time_s = time_s;
+  if (state != nullptr) out.state = state;
+  if (info != nullptr) out.info = info;
+  out.kind = "client";
+  return out;
+}
+
+HeldLock lock(std::int64_t id, const char* type, bool granted, const char* name = "orders") {
+  HeldLock out;
+  out.connection_id = id;
+  out.object_type = "TABLE";
+  out.schema = "shop";
+  out.name = name;
+  out.lock_type = type;
+  out.granted = granted;
+  out.seen_in = "metadata_locks";
+  return out;
+}
+
+LockTransaction transaction(std::int64_t id, double age_s, const char* trx_id = "1") {
+  LockTransaction out;
+  out.connection_id = id;
+  out.trx_id = trx_id;
+  out.age_s = age_s;
+  return out;
+}
+
+LockFacts facts(Flavor flavor = Flavor::mysql) {
+  LockFacts out;
+  out.version = {flavor, flavor == Flavor::mysql ? Version{9, 7, 4} : Version{11, 8, 6}};
+  out.sources = {{"sessions", "read", 0, {}, {}}, {"metadata_locks", "read", 0, {}, {}}};
+  out.instrument_on = true;
+  return out;
+}
+
+constexpr const char* kForTable = "Waiting for table metadata lock";
+
+// MariaDB as it is installed: nobody's locks are shown.
+LockFacts blind() {
+  LockFacts out = facts(Flavor::mariadb);
+  out.sources[1].status = "unavailable";
+  out.instrument_on = false;
+  return out;
+}
+
+std::int64_t id_of(const LockReport& report, const LockRoot& root) {
+  return report.graph.nodes[root.node].connection_id.value_or(-1);
+}
+
+TEST_CASE("an idle reader, an ALTER, and readers behind it") {
+  LockFacts known = facts();
+  known.sessions = {session(11, "Sleep", 600), session(12, "Query", 9, kForTable, "ALTER TABLE orders ADD x INT"),
+                    session(13, "Query", 8, kForTable, "SELECT 1 FROM orders")};
+  known.metadata_locks = {lock(11, "SHARED_READ", true), lock(12, "SHARED_UPGRADABLE", true),
+                          lock(12, "EXCLUSIVE", false), lock(13, "SHARED_READ", false)};
+  known.transactions = {transaction(11, 640)};
+  const LockReport report = analyse_locks(known);
+  REQUIRE(report.roots.size() == 1);
+  const LockRoot& root = report.roots.front();
+  CHECK(id_of(report, root) == 11);
+  CHECK(root.state == "idle_in_transaction");
+  CHECK(root.blocks == 2);
+  CHECK(root.blocks_directly == 1);
+  CHECK(root.certainty == Certainty::observed);
+  CHECK(root.remedy == "KILL 11");
+  CHECK(root.idle_s == 600);
+  REQUIRE(report.graph.waits.size() == 2);
+  // The ALTER holds SHARED_UPGRADABLE itself and does not wait for that.
+  const auto alter = blockers_of(report.graph, report.graph.waits[0], 9);
+  REQUIRE(alter.size() == 1);
+  CHECK(alter[0]->how == How::granted);
+  const auto reader = blockers_of(report.graph, report.graph.waits[1], 9);
+  REQUIRE(reader.size() == 1);
+  CHECK(report.graph.nodes[reader[0]->node].connection_id == 12);
+  CHECK(reader[0]->how == How::queued_ahead);
+  CHECK(report.suspects.empty());
+}
+
+TEST_CASE("a cycle across layers names its members, and nobody behind it") {
+  LockFacts known = facts();
+  known.sessions = {session(1, "Query", 5), session(2, "Query", 5), session(3, "Query", 4)};
+  known.metadata_locks = {lock(2, "SHARED_READ", true), lock(1, "EXCLUSIVE", false), lock(3, "SHARED_READ", false)};
+  RowLockWait row;
+  row.waiting_id = 2;
+  row.blocking_id = 1;
+  row.waiting_trx_id = "20";
+  row.blocking_trx_id = "10";
+  known.row_waits = {row};
+  const LockReport report = analyse_locks(known);
+  REQUIRE(report.cycles.size() == 1);
+  CHECK(report.cycles.front().size() == 2);
+  REQUIRE(report.roots.size() == 2);
+  for (const LockRoot& root : report.roots) {
+    CHECK(root.cycle);
+    CHECK(root.state == "waiting");
+    CHECK(id_of(report, root) != 3);
+  }
+}
+
+TEST_CASE("an upgrade that holds the weaker lock itself is no cycle") {
+  LockFacts known = facts();
+  known.sessions = {session(1, "Query", 5), session(2, "Query", 5)};
+  known.metadata_locks = {lock(1, "SHARED_UPGRADABLE", true), lock(1, "EXCLUSIVE", false),
+                          lock(2, "SHARED_UPGRADABLE", false), lock(3, "SHARED_READ", true)};
+  const LockReport report = analyse_locks(known);
+  CHECK(report.cycles.empty());
+  REQUIRE(report.roots.size() == 1);
+  CHECK(id_of(report, report.roots.front()) == 3);
+}
+
+TEST_CASE("several readers with row locks on MariaDB: one of them, and nobody is the root") {
+  LockFacts known = facts(Flavor::mariadb);
+  known.sessions = {session(1, "Sleep", 9), session(2, "Sleep", 9), session(3, "Query", 5)};
+  known.transactions = {transaction(1, 10, "0"), transaction(2, 10, "0"), transaction(3, 5, "77")};
+  known.transactions[0].rows_locked = 1;
+  known.transactions[1].rows_locked = 1;
+  known.transactions[2].wait_s = 5;
+  RowLockWait row;
+  row.waiting_id = 3;
+  row.waiting_trx_id = "77";
+  row.blocking_trx_id = "0";
+  known.row_waits = {row};
+  const LockReport two = analyse_locks(known);
+  CHECK(two.roots.empty());
+  CHECK(two.suspects.size() == 2);
+  for (const Blocker* blocker : blockers_of(two.graph, two.graph.waits.front(), 9))
+    CHECK(blocker->certainty == Certainty::inferred);
+  CHECK(two.graph.waits.front().wait_is_exact);
+
+  known.transactions[1].rows_locked = 0;
+  const LockReport one = analyse_locks(known);
+  REQUIRE(one.roots.size() == 1);
+  CHECK(id_of(one, one.roots.front()) == 1);
+  CHECK(one.roots.front().certainty == Certainty::inferred);
+}
+
+TEST_CASE("MariaDB's stale types: who may hold more by now comes before plain readers") {
+  LockFacts known = facts(Flavor::mariadb);
+  known.sessions = {session(1, "Sleep", 60), session(2, "Sleep", 60), session(3, "Query", 5)};
+  known.metadata_locks = {lock(1, "SHARED_READ", true), lock(2, "SHARED_READ", true), lock(3, "SHARED_WRITE", false)};
+  for (HeldLock& held : known.metadata_locks) held.type_is_current = false;
+  known.transactions = {transaction(2, 70, "0")};  // a reader; the other one has LOCK TABLES
+  const LockReport report = analyse_locks(known);
+  REQUIRE(report.roots.size() == 1);
+  CHECK(id_of(report, report.roots.front()) == 1);
+  CHECK(report.roots.front().certainty == Certainty::inferred);
+}
+
+TEST_CASE("a prepared XA transaction without a session") {
+  LockFacts known = facts();
+  known.sessions = {session(3, "Query", 5)};
+  HeldLock held = lock(0, "SHARED_WRITE", true);
+  held.connection_id.reset();
+  held.thread_id = 802;
+  held.detached = true;
+  known.metadata_locks = {held, lock(3, "EXCLUSIVE", false)};
+  known.prepared_xids = {"'pay','branch',1"};
+  LockReport report = analyse_locks(known);
+  REQUIRE(report.roots.size() == 1);
+  CHECK(report.roots.front().state == "prepared_xa");
+  CHECK(report.roots.front().xid == "'pay','branch',1");
+  CHECK(report.roots.front().remedy == "XA ROLLBACK 'pay','branch',1");
+  known.prepared_xids.emplace_back("'other','',1");
+  report = analyse_locks(known);
+  CHECK_FALSE(report.roots.front().xid);  // which of the two it is, cannot be told
+}
+
+TEST_CASE("nothing is shown: who waits, and who it may be") {
+  LockFacts known = blind();
+  known.sessions = {session(1, "Sleep", 600), session(2, "Sleep", 700), session(4, "Sleep", 3),
+                    session(12, "Query", 9, kForTable, "ALTER TABLE orders ADD x INT"),
+                    session(13, "Query", 8, kForTable, "SELECT 1 FROM orders")};
+  known.transactions = {transaction(1, 610, "0"), transaction(4, 4, "0")};
+  const LockReport report = analyse_locks(known);
+  CHECK(report.method == LockMethod::process_list);
+  CHECK(report.better_view);
+  CHECK(report.roots.empty());  // 2 may have LOCK TABLES
+  REQUIRE(report.suspects.size() == 1);
+  CHECK(id_of(report, report.suspects.front()) == 1);  // 4 began after the wait
+  CHECK(report.suspects.front().certainty == Certainty::inferred);
+  CHECK_FALSE(report.suspects.front().reason.empty());
+  // The reader waits behind the ALTER all the same.
+  const auto reader = blockers_of(report.graph, report.graph.waits[1], 9);
+  REQUIRE(reader.size() == 1);
+  CHECK(reader[0]->how == How::queued_ahead);
+  CHECK(reader[0]->certainty == Certainty::inferred);
+
+  known.sessions.erase(known.sessions.begin() + 1);
+  const LockReport alone = analyse_locks(known);
+  REQUIRE(alone.roots.size() == 1);  // nobody else is possible
+  CHECK(id_of(alone, alone.roots.front()) == 1);
+  CHECK(alone.roots.front().certainty == Certainty::inferred);
+}
+
+TEST_CASE("a running statement that names the table outweighs a transaction") {
+  LockFacts known = blind();
+  known.sessions = {session(1, "Sleep", 600), session(2, "Query", 60, "Sending data", "SELECT * FROM orders"),
+                    session(12, "Query", 9, kForTable, "ALTER TABLE orders ADD x INT")};
+  known.transactions = {transaction(1, 610, "0")};
+  const LockReport report = analyse_locks(known);
+  REQUIRE(report.suspects.size() == 2);
+  CHECK(id_of(report, report.suspects.front()) == 2);
+}
+
+TEST_CASE("nobody waits") {
+  LockFacts known = facts();
+  known.sessions = {session(1, "Sleep", 600)};
+  known.metadata_locks = {lock(1, "SHARED_READ", true)};
+  const LockReport report = analyse_locks(known);
+  CHECK(report.graph.waits.empty());
+  CHECK(report.roots.empty());
+  CHECK(report.complete);
+}
+
+TEST_CASE("one table of two is asked for") {
+  LockFacts known = facts();
+  known.metadata_locks = {lock(1, "SHARED_READ", true), lock(2, "EXCLUSIVE", false),
+                          lock(3, "SHARED_READ", true, "items"), lock(4, "EXCLUSIVE", false, "items")};
+  LockReport report = analyse_locks(known);
+  CHECK(report.roots.size() == 2);
+  keep_table(report, "shop", "items");
+  CHECK(report.shown.size() == 1);
+  REQUIRE(report.roots.size() == 1);
+  CHECK(id_of(report, report.roots.front()) == 3);
+}
+
+// 10,000 readers, 5,000 who wait for them and 5,000 who wait behind those: pairs would be a hundred million.
+TEST_CASE("memory and time grow with locks plus waiters") {
+  LockFacts known = facts();
+  constexpr std::int64_t kMany = 5000;
+  for (std::int64_t id = 1; id <= 2 * kMany; ++id) known.metadata_locks.push_back(lock(id, "SHARED_READ", true));
+  for (std::int64_t id = 1; id <= kMany; ++id) {
+    known.metadata_locks.push_back(lock(20000 + id, "EXCLUSIVE", false));
+    known.metadata_locks.push_back(lock(40000 + id, "SHARED_READ", false));
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  const LockReport report = analyse_locks(known);
+  const WaitForest forest = grow_forest(report);
+  CHECK(report.roots.size() == 2 * kMany);
+  CHECK(report.roots.front().blocks == 2 * kMany);
+  std::size_t entries = 0;
+  for (const LockQueue& queue : report.graph.queues) entries += queue.blockers.size() + queue.waits.size();
+  CHECK(entries <= 5 * kMany);
+  CHECK(blockers_of(report.graph, report.graph.waits.front(), 50).size() == 50);
+  CHECK(forest.orphans.empty());
+  // A hundred million steps take longer than this even on a slow machine with sanitizers.
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
+}
+
+}  // namespace
+}  // namespace dbaudit

@@ -8,14 +8,17 @@
 namespace dbaudit {
 namespace {
 
+bool stands_in_the_way(const WaitGraph& graph, const LockQueue& queue, const Blocker& blocker) {
+  return std::any_of(queue.waits.begin(), queue.waits.end(),
+                     [&](std::size_t w) { return graph.waits[w].node != blocker.node; });
+}
+
 // For each node the queues in which it stands in somebody's way.
 std::vector<std::vector<std::size_t>> blocked_queues(const WaitGraph& graph) {
   std::vector<std::vector<std::size_t>> queues(graph.nodes.size());
   for (std::size_t q = 0; q < graph.queues.size(); ++q) {
     for (const Blocker& blocker : graph.queues[q].blockers) {
-      const bool for_others = std::any_of(graph.queues[q].waits.begin(), graph.queues[q].waits.end(),
-                                          [&](std::size_t w) { return graph.waits[w].node != blocker.node; });
-      if (for_others) queues[blocker.node].push_back(q);
+      if (stands_in_the_way(graph, graph.queues[q], blocker)) queues[blocker.node].push_back(q);
     }
   }
   return queues;
@@ -137,10 +140,16 @@ class Roots {
     for (const auto& cycle : report_.cycles) in_cycle.insert(cycle.begin(), cycle.end());
     std::unordered_set<std::size_t> waiting;
     for (const LockWait& wait : graph_.waits) waiting.insert(wait.node);
+    std::vector<Candidate> candidates(graph_.nodes.size());
+    for (const LockQueue& queue : graph_.queues) {
+      for (const Blocker& blocker : queue.blockers) {
+        if (stands_in_the_way(graph_, queue, blocker)) candidates[blocker.node].note(queue, blocker);
+      }
+    }
     for (std::size_t node = 0; node < graph_.nodes.size(); ++node) {
       const bool cycle = in_cycle.contains(node);
       if (queues_of_[node].empty() || (waiting.contains(node) && !cycle)) continue;
-      add(node, cycle);
+      add(node, cycle, candidates[node]);
     }
     const auto by_blocks = [](const LockRoot& a, const LockRoot& b) { return a.blocks > b.blocks; };
     std::stable_sort(report_.roots.begin(), report_.roots.end(), by_blocks);
@@ -148,68 +157,90 @@ class Roots {
   }
 
  private:
-  void add(std::size_t node, bool cycle) {
-    LockRoot root;
-    root.node = node;
-    root.cycle = cycle;
+  // What the queues say of one who stands in the way of somebody.
+  struct Candidate {
+    std::vector<RootLock> holds;
     bool certain = false;
     bool one_of_them = true;
     std::size_t others = 0;
-    std::unordered_set<std::size_t> direct;
-    for (const std::size_t q : queues_of_[node]) {
-      const LockQueue& queue = graph_.queues[q];
-      const auto blocker = std::find_if(queue.blockers.begin(), queue.blockers.end(),
-                                        [node](const Blocker& b) { return b.node == node; });
-      certain = certain || blocker->certainty == Certainty::observed;
+
+    void note(const LockQueue& queue, const Blocker& blocker) {
+      certain = certain || blocker.certainty == Certainty::observed;
       one_of_them = one_of_them && queue.one_of_them;
       others = std::max(others, queue.blockers.size());
-      add_lock(root, queue.object, *blocker);
-      for (const std::size_t w : queue.waits) {
-        if (graph_.waits[w].node != node) direct.insert(graph_.waits[w].node);
-      }
+      const bool known = std::any_of(holds.begin(), holds.end(), [&](const RootLock& lock) {
+        return lock.object == queue.object && lock.lock == blocker.lock;
+      });
+      if (blocker.how == How::granted && !known) holds.push_back({queue.object, blocker.lock});
     }
-    root.blocks_directly = direct.size();
-    root.blocks = blocks(node);
-    root.certainty = certain ? Certainty::observed : Certainty::inferred;
-    if (one_of_them && others > 1) {
-      root.reason = "one of " + std::to_string(others) + " sessions of which one holds the lock";
+  };
+
+  void add(std::size_t node, bool cycle, Candidate& candidate) {
+    LockRoot root;
+    root.node = node;
+    root.cycle = cycle;
+    root.holds = std::move(candidate.holds);
+    root.certainty = candidate.certain ? Certainty::observed : Certainty::inferred;
+    const Counts counts = count(node, cycle);
+    root.blocks = counts.all;
+    root.blocks_directly = counts.directly;
+    if (candidate.one_of_them && candidate.others > 1) {
+      root.reason = "one of " + std::to_string(candidate.others) + " sessions of which one holds the lock";
       report_.suspects.push_back(std::move(root));
     } else {
       report_.roots.push_back(std::move(root));
     }
   }
 
-  static void add_lock(LockRoot& root, const LockObject& object, const Blocker& blocker) {
-    if (blocker.how != How::granted) return;
-    const bool known = std::any_of(root.holds.begin(), root.holds.end(), [&](const RootLock& lock) {
-      return lock.object == object && lock.lock == blocker.lock;
-    });
-    if (!known) root.holds.push_back({object, blocker.lock});
-  }
+  struct Counts {
+    std::size_t all = 0;
+    std::size_t directly = 0;
+  };
 
-  // Hundreds of readers of one table block the very same queues, and are counted once.
-  std::size_t blocks(std::size_t node) {
-    if (const auto known = counted_.find(queues_of_[node]); known != counted_.end() && !is_waiting(node))
-      return known->second;
-    const std::size_t count = reach(graph_, queues_of_, node).size();
-    if (!is_waiting(node)) counted_.emplace(queues_of_[node], count);
-    return count;
-  }
-
-  [[nodiscard]] bool is_waiting(std::size_t node) const {
-    return std::any_of(report_.cycles.begin(), report_.cycles.end(),
-                       [node](const auto& cycle) { return std::binary_search(cycle.begin(), cycle.end(), node); });
+  // Hundreds of readers of one table stand in the way of the very same queues, and are counted once.
+  Counts count(std::size_t node, bool waits) {
+    if (const auto known = counted_.find(queues_of_[node]); known != counted_.end() && !waits) return known->second;
+    std::unordered_set<std::size_t> direct;
+    for (const std::size_t q : queues_of_[node]) {
+      for (const std::size_t w : graph_.queues[q].waits) direct.insert(graph_.waits[w].node);
+    }
+    direct.erase(node);
+    const Counts counts{reach(graph_, queues_of_, node).size(), direct.size()};
+    if (!waits) counted_.emplace(queues_of_[node], counts);
+    return counts;
   }
 
   LockReport& report_;
   const WaitGraph& graph_;
   std::vector<std::vector<std::size_t>> queues_of_;
-  std::map<std::vector<std::size_t>, std::size_t> counted_;
+  std::map<std::vector<std::size_t>, Counts> counted_;
 };
 
 }  // namespace
 
 void find_roots(LockReport& report) { Roots(report).run(); }
+
+namespace {
+
+// Everybody at or above these waits: those who wait, those in their way, and so on.
+std::unordered_set<std::size_t> up_from(const WaitGraph& graph, const std::vector<std::size_t>& waits) {
+  std::vector<std::vector<std::size_t>> queues_of_waiter(graph.nodes.size());
+  for (const LockWait& wait : graph.waits) queues_of_waiter[wait.node].push_back(wait.queue);
+  std::unordered_set<std::size_t> nodes;
+  std::unordered_set<std::size_t> queues;
+  std::vector<std::size_t> next;
+  for (const std::size_t w : waits) next.push_back(graph.waits[w].node);
+  for (std::size_t i = 0; i < next.size(); ++i) {
+    if (!nodes.insert(next[i]).second) continue;
+    for (const std::size_t q : queues_of_waiter[next[i]]) {
+      if (!queues.insert(q).second) continue;
+      for (const Blocker& blocker : graph.queues[q].blockers) next.push_back(blocker.node);
+    }
+  }
+  return nodes;
+}
+
+}  // namespace
 
 void keep_table(LockReport& report, const std::string& schema, const std::string& table) {
   const auto matches = [&](std::size_t w) {
@@ -217,12 +248,8 @@ void keep_table(LockReport& report, const std::string& schema, const std::string
     return object.schema == schema && (table.empty() || object.name == table);
   };
   std::erase_if(report.shown, [&](std::size_t w) { return !matches(w); });
-  const std::vector<std::vector<std::size_t>> queues_of = blocked_queues(report.graph);
-  const auto unrelated = [&](const LockRoot& root) {
-    const std::vector<std::size_t> behind = reach(report.graph, queues_of, root.node);
-    return std::none_of(behind.begin(), behind.end(), matches);
-  };
-  std::erase_if(report.roots, unrelated);
+  const std::unordered_set<std::size_t> related = up_from(report.graph, report.shown);
+  std::erase_if(report.roots, [&](const LockRoot& root) { return !related.contains(root.node); });
   std::erase_if(report.cycles, [&](const std::vector<std::size_t>& cycle) {
     return std::none_of(report.shown.begin(), report.shown.end(), [&](std::size_t w) {
       return std::binary_search(cycle.begin(), cycle.end(), report.graph.waits[w].node);

@@ -102,7 +102,7 @@ LockReport example() {
 // Two who wait for each other, and one behind them.
 LockReport cycle() {
   LockFacts facts = stall(1);
-  facts.metadata_locks.push_back(lock(41, "SHARED_WRITE", true));
+  facts.metadata_locks.front() = lock(41, "SHARED_WRITE", true);
   facts.row_waits.front().blocking_id = 12;
   facts.row_waits.front().blocking_trx_id = "12";
   return finished(facts);

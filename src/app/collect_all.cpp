@@ -109,9 +109,11 @@ Store collect_all(Store store, const StoreFactory& fresh, const std::vector<Coll
 
   std::vector<std::unique_ptr<Store>> stores(requests.size());
   std::exception_ptr failure;
+  bool late = false;
   {
     const std::lock_guard lock(work->mutex);
-    abandoned = work->done < requests.size();
+    late = work->done < requests.size();
+    if (late) abandoned = true;  // and so it stays, whatever the next call does
     work->next = requests.size();
     stores.swap(work->stores);
     failure = work->failure;
@@ -120,7 +122,7 @@ Store collect_all(Store store, const StoreFactory& fresh, const std::vector<Coll
     }
   }
   for (std::thread& thread : threads) {
-    if (abandoned) {
+    if (late) {
       thread.detach();
     } else {
       thread.join();

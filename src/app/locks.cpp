@@ -11,6 +11,7 @@
 #include "app/inputs.h"
 #include "app/output.h"
 #include "app/time_limit.h"
+#include "app/watch.h"
 #include "base/text.h"
 #include "report/locks.h"
 #include "rules/result.h"
@@ -27,6 +28,7 @@ struct Arguments {
   std::string min_wait = "1s";
   std::string table;
   std::string timeout = "30s";
+  std::string watch;  // empty: one look
 };
 
 struct Table {
@@ -77,6 +79,55 @@ int exit_code_of(const LockReport& report) {
   return report.complete ? kExitFine : kExitIncomplete;
 }
 
+Look look_at(Store& store, const Arguments& arguments, const std::optional<Table>& table) {
+  const AuditedServer server = audited_servers(store).front();
+  if (!server.reachable) return {{}, server.error.value_or("the server could not be reached"), kExitIncomplete};
+  if (server.door && *server.door != "normal port" && *server.door != "socket")
+    write_stderr(fmt::format("connected through the {}", *server.door));
+  Look look;
+  look.report = report_of(store, arguments, table);
+  look.exit_code = exit_code_of(*look.report);
+  return look;
+}
+
+Store store_for(const Arguments& arguments) {
+  Store store(arguments.from.empty() ? Tables::without_wide : Tables::all);
+  Problems unimportant;  // without the rules' folder, people are not recognised
+  load_human_clients(shipped_rules_folder(unimportant), store, unimportant);
+  return store;
+}
+
+Store read_server(const CollectRequest& server, const Arguments& arguments) {
+  return collect_all(
+      store_for(arguments), [] { return Store(Tables::without_wide); }, {server}, system_clock());
+}
+
+// A look of many: the connection stays open from one to the next, and --timeout is the time of each.
+Look look_again(CollectRequest& server, const Arguments& arguments, const std::optional<Table>& table) {
+  Look look;
+  const bool was_open = server.kept && server.kept->has_value();
+  for (int attempt = was_open ? 0 : 1; attempt < 2 && !look.report; ++attempt) {
+    // An earlier look that was given up may still be using the old connection.
+    if (!server.kept || attempt > 0) server.kept = std::make_shared<std::optional<Connection>>();
+    Problems checked_before;
+    server.deadline = *deadline_from(arguments.timeout, checked_before);
+    Store store = read_server(server, arguments);
+    look = look_at(store, arguments, table);
+  }
+  if (!look.report) server.kept.reset();
+  return look;
+}
+
+// Seconds, or any duration.
+std::optional<Seconds> watch_interval(const std::string& text, Problems& problems) {
+  if (text.empty()) return std::nullopt;
+  std::optional<Seconds> interval = parse_duration(text);
+  if (!interval) interval = parse_duration(text + "s");
+  if (!interval || *interval < Seconds{0.5} || *interval > Seconds{86400})
+    problems.add("--watch must be a number of seconds, 0.5 or more, and at most a day");
+  return interval;
+}
+
 int run(const Arguments& arguments) {
   Problems problems;
   const std::string config_file = find_config(arguments.config);
@@ -85,35 +136,38 @@ int run(const Arguments& arguments) {
   if (!parse_duration(arguments.min_wait)) problems.add("--min-wait must be a duration such as 1s");
   const std::optional<Table> table = arguments.table.empty() ? std::nullopt : parse_table(arguments.table);
   if (!arguments.table.empty() && !table) problems.add("--table must be SCHEMA or SCHEMA.TABLE");
+  const std::optional<Seconds> interval = watch_interval(arguments.watch, problems);
+  if (interval && !arguments.from.empty()) problems.add("--watch looks at a server, not at --from");
+  if (interval && arguments.format != "text") problems.add("--watch is for --format text only");
   check_from(arguments.from, arguments.connection, problems);
   std::vector<CollectRequest> servers;
   if (arguments.from.empty()) servers = resolve_servers(arguments.connection, config, false, problems);
   if (!problems.empty()) return report_problems(problems);
-  Store store(arguments.from.empty() ? Tables::without_wide : Tables::all);
-  Problems unimportant;  // without the rules' folder, people are not recognised
-  load_human_clients(shipped_rules_folder(unimportant), store, unimportant);
-
-  if (arguments.from.empty()) {
+  if (!servers.empty()) {
     servers.front().deadline = *deadline;
     servers.front().scope = Scope::locks;
-    store = collect_all(
-        std::move(store), [] { return Store(Tables::without_wide); }, servers, system_clock());
-  } else if (const Status added = add_snapshots(store, arguments.from); !added) {
-    return report_error(added.error());
   }
-  const AuditedServer server = audited_servers(store).front();
-  if (!server.reachable) {
-    write_stderr(server.error.value_or("the server could not be reached"));
-    return kExitIncomplete;
+  const bool colour = use_colour(arguments.colour == "always"  ? Colour::always
+                                 : arguments.colour == "never" ? Colour::never
+                                                               : Colour::automatic);
+  if (interval) {
+    initialise_connector();  // on this thread: looks have their own
+    // On the heap: a look that is left behind goes on using it.
+    const auto server = std::make_shared<CollectRequest>(servers.front());
+    return watch({[server, arguments, table] { return look_again(*server, arguments, table); }, *interval, colour,
+                  system_clock()});
   }
-  if (server.door && *server.door != "normal port" && *server.door != "socket")
-    write_stderr(fmt::format("connected through the {}", *server.door));
-  const LockReport report = report_of(store, arguments, table);
-  const Colour colour = arguments.colour == "always"  ? Colour::always
-                        : arguments.colour == "never" ? Colour::never
-                                                      : Colour::automatic;
-  write_stdout(render(report, arguments.format, {use_colour(colour), false, terminal_width()}));
-  return exit_code_of(report);
+  Store store = arguments.from.empty() ? read_server(servers.front(), arguments) : store_for(arguments);
+  if (!arguments.from.empty()) {
+    if (const Status added = add_snapshots(store, arguments.from); !added) return report_error(added.error());
+  }
+  const Look look = look_at(store, arguments, table);
+  if (!look.report) {
+    write_stderr(look.error);
+    return look.exit_code;
+  }
+  write_stdout(render(*look.report, arguments.format, {colour, false, terminal_width()}));
+  return look.exit_code;
 }
 
 }  // namespace
@@ -129,7 +183,9 @@ void add_locks(CLI::App& app, Action& action) {
   command->add_option("--min-wait", arguments->min_wait, "Shorter waits are shown, and do not make the exit code 1")
       ->capture_default_str();
   command->add_option("--table", arguments->table, "Only waits for SCHEMA, or for SCHEMA.TABLE");
-  command->add_option("--timeout", arguments->timeout, "Time for the whole run")->capture_default_str();
+  command->add_flag("--watch{2}", arguments->watch, "Look again every SECONDS, 2 unless given; q ends it");
+  command->add_option("--timeout", arguments->timeout, "Time for the whole run; with --watch, for each look")
+      ->capture_default_str();
   command->add_option("--color", arguments->colour, "auto, always or never")
       ->check(CLI::IsMember({"auto", "always", "never"}));
   command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });

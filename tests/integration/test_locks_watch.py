@@ -1,0 +1,182 @@
+"""`dbaudit locks --watch` on a terminal and off it."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+
+from test_harmless import grants_of
+
+ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
+MINE = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'aud'"
+SHOWN, HIDDEN = "\x1b[?25h", "\x1b[?25l"
+
+
+@pytest.fixture
+def aud(server):
+    return server.account("aud", grants_of(server))
+
+
+class Terminal:
+    def __init__(self, dbaudit, *args, **options):
+        self.leader, self.follower = pty.openpty()
+        fcntl.ioctl(self.follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+        self.before = termios.tcgetattr(self.follower)
+        self.got = ""
+        self.running = subprocess.Popen(
+            dbaudit.argv("locks", *args, **options), env=dbaudit.environment(), cwd=dbaudit.home, stdin=self.follower, stdout=self.follower,
+            stderr=self.follower, preexec_fn=lambda: (os.setsid(), fcntl.ioctl(0, termios.TIOCSCTTY, 0)),
+        )
+
+    def read(self, seconds):
+        if select.select([self.leader], [], [], seconds)[0]:
+            self.got += os.read(self.leader, 65536).decode("utf-8", "backslashreplace")
+
+    def until(self, pattern, timeout=20):
+        """Reads on; what is looked for must be new."""
+        begin, end = len(self.got), time.monotonic() + timeout
+        while not re.search(pattern, self.got[begin:]):
+            assert time.monotonic() < end and self.running.poll() is None, (pattern, self.got[begin:])
+            self.read(0.1)
+
+    def keys(self, keys):
+        os.write(self.leader, keys)
+
+    def ended(self, timeout=5):
+        """The exit code; the terminal must be as it was."""
+        end = time.monotonic() + timeout
+        while self.running.poll() is None:
+            assert time.monotonic() < end, self.got
+            self.read(0.05)
+        self.read(0.2)
+        assert self.got.count(ENTER) == self.got.count(LEAVE) == 1, self.got
+        assert self.got.rindex(LEAVE) > self.got.rindex("\x1b[H") and self.got.rindex(SHOWN) > self.got.rindex(HIDDEN)
+        assert termios.tcgetattr(self.follower) == self.before
+        return self.running.returncode
+
+    def close(self):
+        if self.running.poll() is None:
+            self.running.kill()
+        self.running.wait()
+        os.close(self.leader)
+        os.close(self.follower)
+
+
+@pytest.fixture
+def terminal(dbaudit):
+    with contextlib.ExitStack() as stack:
+
+        def start(*args, **options):
+            one = Terminal(dbaudit, *args, **options)
+            stack.callback(one.close)
+            return one
+
+        yield start
+
+
+def stall(server):
+    """One row, somebody who holds it, and somebody who waits. The connection of the holder."""
+    for sql in ("CREATE DATABASE shop", "CREATE TABLE shop.t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB", "INSERT INTO shop.t VALUES (1, 1)"):
+        server.admin(sql)
+    holder = server.connect(autocommit=False)
+    holder.cursor().execute("UPDATE shop.t SET v = 2")
+    server.background("UPDATE shop.t SET v = 3")
+    return holder
+
+
+def kill_all_of(server):
+    for (number,) in server.admin(MINE):
+        server.admin(f"KILL {number}")
+
+
+def stop_by_key(terminal):
+    terminal.keys(b"q")
+
+
+def stop_by_control_c(terminal):
+    terminal.keys(b"\x03")
+
+
+def stop_by_signal(terminal):
+    terminal.running.send_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("stop", [stop_by_key, stop_by_control_c, stop_by_signal])
+def test_leaves_the_terminal_as_it_was(server, terminal, aud, stop):
+    one = terminal("--watch=0.5", server=server)
+    one.until("Nobody waits")
+    one.until("nothing has changed")
+    one.keys(b"x\x1a")  # neither another key nor Ctrl-Z may leave a terminal without its screen
+    one.until("nothing has changed")
+    stop(one)
+    assert one.ended() == 0
+
+
+def test_says_what_changed_and_keeps_its_connection(server, terminal, aud):
+    one = terminal("--watch=0.5", "--min-wait", "0s", server=server)
+    one.until("Nobody waits")
+    first = server.admin(MINE)
+    holder = stall(server)
+    one.until("new root: connection")
+    assert "1 more wait" in one.got
+    holder.rollback()
+    one.until("gone: connection")
+    assert len(first) == 1 and server.admin(MINE) == first
+    one.keys(b"q")
+    assert one.ended() == 0
+
+
+def test_exit_code_is_that_of_the_last_look(server, terminal, aud):
+    stall(server)
+    one = terminal("--watch=0.5", "--min-wait", "0s", server=server)
+    one.until("1 session waits")
+    one.keys(b"q")
+    assert one.ended() == 1
+
+
+def test_a_failed_look_is_shown_and_tried_again(server, terminal, aud):
+    one = terminal("--watch=0.5", server=server)
+    one.until("Nobody waits")
+    server.admin(f"ALTER USER '{aud}'@'%' ACCOUNT LOCK")
+    kill_all_of(server)
+    one.until("THIS LOOK FAILED")
+    assert "seen before" in one.got
+    server.admin(f"ALTER USER '{aud}'@'%' ACCOUNT UNLOCK")
+    one.until("Since then")
+    one.keys(b"q")
+    assert one.ended() == 0
+
+
+def test_off_a_terminal_looks_follow_each_other(server, dbaudit, aud):
+    with subprocess.Popen(dbaudit.argv("locks", "--watch=0.5", server=server), env=dbaudit.environment(), cwd=dbaudit.home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as running:
+        seen = ""
+        while seen.count("Nobody waits") < 2:
+            seen += running.stdout.readline()
+        running.stdout.close()  # nobody reads any more: no error, and no watch for ever
+        assert running.wait(timeout=10) == 0
+    assert "\x1b" not in seen and "nothing has changed" in seen
+
+
+def test_a_look_that_hangs_holds_up_nobody(dbaudit):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        argv = dbaudit.argv("locks", "--watch", "-h", "127.0.0.1", "-P", str(silent.getsockname()[1]))
+        with subprocess.Popen(argv, env=dbaudit.environment(), cwd=dbaudit.home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+            silent.accept()
+            running.send_signal(signal.SIGTERM)
+            assert running.wait(timeout=2) == 3
+
+
+@pytest.mark.parametrize("wrong", [["--watch=0.4"], ["--watch=soon"], ["--watch=-1"], ["--watch", "--format", "json"]])
+def test_what_cannot_be_watched(dbaudit, wrong):
+    run = dbaudit("locks", *wrong, "-h", "127.0.0.1", "-P", "1")
+    assert run.code == 2 and "--watch" in run.err

@@ -65,6 +65,13 @@ LockReport report_of(Store& store, const Arguments& arguments, const std::option
   return report;
 }
 
+std::string render(const LockReport& report, const std::string& format, const TextOptions& options) {
+  if (format == "json") return render_locks_json(report);
+  if (format == "dot") return render_locks_dot(report);
+  if (format == "html") return render_locks_html(report);
+  return render_locks_text(report, options);
+}
+
 int exit_code_of(const LockReport& report) {
   if (count_waits(report) > 0) return kExitFindings;
   return report.complete ? kExitFine : kExitIncomplete;
@@ -105,8 +112,7 @@ int run(const Arguments& arguments) {
   const Colour colour = arguments.colour == "always"  ? Colour::always
                         : arguments.colour == "never" ? Colour::never
                                                       : Colour::automatic;
-  write_stdout(arguments.format == "json" ? render_locks_json(report)
-                                          : render_locks_text(report, {use_colour(colour), false, terminal_width()}));
+  write_stdout(render(report, arguments.format, {use_colour(colour), false, terminal_width()}));
   return exit_code_of(report);
 }
 
@@ -118,7 +124,8 @@ void add_locks(CLI::App& app, Action& action) {
   arguments->connection.add_to(*command, false);
   command->add_option("--config", arguments->config, "dbaudit.toml to use");
   command->add_option("--from", arguments->from, "A snapshot file in place of a server")->expected(1);
-  command->add_option("--format", arguments->format, "text or json")->check(CLI::IsMember({"text", "json"}));
+  command->add_option("--format", arguments->format, "text, json, dot (Graphviz) or html (one file)")
+      ->check(CLI::IsMember({"text", "json", "dot", "html"}));
   command->add_option("--min-wait", arguments->min_wait, "Shorter waits are shown, and do not make the exit code 1")
       ->capture_default_str();
   command->add_option("--table", arguments->table, "Only waits for SCHEMA, or for SCHEMA.TABLE");

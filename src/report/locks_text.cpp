@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "base/text.h"
 #include "base/units.h"
@@ -109,12 +110,16 @@ class Page {
       cut("     holds ", holds);
       ++lines_;
     }
-    if (forest_.below[root.node].empty() && root.blocks > 0) {
+    const std::vector<std::size_t> below = enter(root.node);
+    if (below.empty() && root.blocks > 0) {
       line("     ", fmt::format("holds up {} that {} shown above", counted(root.blocks, "session", "sessions"),
                                 root.blocks == 1 ? "is" : "are"));
     }
-    children(forest_.below[root.node], "  ");
+    children(below, "  ");
   }
+
+  // Who waits behind `node`, the first time it is asked: a cycle leads back to where it began.
+  std::vector<std::size_t> enter(std::size_t node) { return std::exchange(forest_.below[node], {}); }
 
   // NOLINTNEXTLINE(misc-no-recursion): as deep as sessions wait behind each other, and cut after a screen
   void children(const std::vector<std::size_t>& waits, const std::string& indent) {
@@ -132,15 +137,15 @@ class Page {
       ++shown;
       ++lines_;
       cut(indent + "└─ ", words_.wait(wait));
-      children(forest_.below[wait.node], indent + "   ");
+      children(enter(wait.node), indent + "   ");
     }
     for (const auto& [object, count] : folded)
       line(indent + "└─ ", fmt::format("and {} more waiting for {}", format_count(static_cast<double>(count)), object));
   }
 
   // NOLINTNEXTLINE(misc-no-recursion)
-  void count_below(std::size_t node, std::map<std::string, std::size_t>& folded) const {
-    for (const std::size_t w : forest_.below[node]) {
+  void count_below(std::size_t node, std::map<std::string, std::size_t>& folded) {
+    for (const std::size_t w : enter(node)) {
       ++folded[words_.object(report_.graph.queues[report_.graph.waits[w].queue])];
       count_below(report_.graph.waits[w].node, folded);
     }

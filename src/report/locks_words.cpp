@@ -62,13 +62,23 @@ std::string LockWords::state(const LockRoot& root) const {
 std::string LockWords::headline(const LockRoot& root) const {
   std::string text = who(root.node);
   if (root.xid) text += " " + shown(*root.xid);
-  if (root.program_name) text += ", " + shown(*root.program_name);
-  if (root.human == true) text += ", a person";
-  text += ": " + state(root);
+  text += (root.program_name || root.human == true ? ", " : ": ") + circumstances(root);
+  return text;
+}
+
+std::string LockWords::circumstances(const LockRoot& root) const {
+  std::vector<std::string> client;
+  if (root.program_name) client.push_back(shown(*root.program_name));
+  if (root.human == true) client.emplace_back("a person");
+  std::string text = client.empty() ? state(root) : join(client, ", ") + ": " + state(root);
   if (root.transaction_s && root.state != "prepared_xa")
     text += fmt::format(", transaction {} old", format_duration(*root.transaction_s));
   text += fmt::format(" [{}]", root.reason.empty() ? to_string(root.certainty) : "suspected");
   return text;
+}
+
+std::string LockWords::blocks(const LockRoot& root) const {
+  return (root.reason.empty() ? "blocks " : "may block ") + counted(root.blocks, "session", "sessions");
 }
 
 std::string LockWords::holds(const LockRoot& root) const {
@@ -150,22 +160,45 @@ std::string LockWords::verdict() const {
   return text + ".";
 }
 
+std::string LockWords::waited(const LockWait& wait) const {
+  if (!wait.wait_s) return "";
+  return fmt::format("{}{}{}", is_brief(report_, wait) ? "briefly, " : "", wait.wait_is_exact ? "" : "up to ",
+                     format_duration(*wait.wait_s));
+}
+
+std::string LockWords::wanted(const LockQueue& queue) const {
+  return (queue.requested.empty() || queue.kind == WaitKind::row ? "" : shown(queue.requested) + " on ") +
+         object(queue);
+}
+
+std::string LockWords::in_its_way(const LockWait& wait) const {
+  const std::size_t count = count_blockers(report_.graph, wait);
+  if (count < 2) return "";
+  return report_.graph.queues[wait.queue].one_of_them ? fmt::format("one of {}", count)
+                                                      : fmt::format("{} in its way", count);
+}
+
+std::string LockWords::statement(const LockWait& wait) const {
+  const std::optional<std::size_t> session = report_.graph.nodes[wait.node].session;
+  if (!session) return "";
+  const std::optional<std::string>& info = report_.facts.sessions[*session].info;
+  return info ? bounded(printable(*info), kNameBytes) : "";
+}
+
+std::string LockWords::what_blocks(const Blocker& blocker) const {
+  std::string text = blocker.lock.empty() ? "" : shown(blocker.lock) + " ";
+  text += blocker.how == How::granted ? "held" : "queued ahead";
+  return blocker.certainty == Certainty::inferred ? text + " (inferred)" : text;
+}
+
 std::string LockWords::wait(const LockWait& wait) const {
-  const LockQueue& queue = report_.graph.queues[wait.queue];
   const LockNode& node = report_.graph.nodes[wait.node];
   std::string text = fmt::format("{} ", node.connection_id ? std::to_string(*node.connection_id) : "?");
-  const LockSession* session = node.session ? &report_.facts.sessions[*node.session] : nullptr;
-  if (session != nullptr) text += shown(session->user.value_or("?")) + " ";
-  if (wait.wait_s) {
-    text += fmt::format("{}{}{} ", is_brief(report_, wait) ? "briefly, " : "", wait.wait_is_exact ? "" : "up to ",
-                        format_duration(*wait.wait_s));
-  }
-  text += "for " + (queue.requested.empty() || queue.kind == WaitKind::row ? "" : shown(queue.requested) + " on ") +
-          object(queue);
-  const std::size_t count = count_blockers(report_.graph, wait);
-  if (count > 1)
-    text += queue.one_of_them ? fmt::format(" (one of {})", count) : fmt::format(" ({} in its way)", count);
-  if (session != nullptr && session->info) text += ": " + bounded(printable(*session->info), kNameBytes);
+  if (node.session) text += shown(report_.facts.sessions[*node.session].user.value_or("?")) + " ";
+  if (wait.wait_s) text += waited(wait) + " ";
+  text += "for " + wanted(report_.graph.queues[wait.queue]);
+  if (const std::string others = in_its_way(wait); !others.empty()) text += " (" + others + ")";
+  if (const std::string asks = statement(wait); !asks.empty()) text += ": " + asks;
   return text;
 }
 

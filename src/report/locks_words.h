@@ -20,6 +20,15 @@ class LockWords {
   [[nodiscard]] std::string object(const LockQueue& queue) const;  // "shop.orders", "the global read lock"
   [[nodiscard]] std::string wait(const LockWait& wait) const;      // one waiter, in one line
 
+  // The parts of that, for reports that draw; each empty where it is not known.
+  [[nodiscard]] std::string waited(const LockWait& wait) const;      // "up to 9 s"
+  [[nodiscard]] std::string wanted(const LockQueue& queue) const;    // "EXCLUSIVE on shop.orders"
+  [[nodiscard]] std::string in_its_way(const LockWait& wait) const;  // "3 in its way", of more than one
+  [[nodiscard]] std::string statement(const LockWait& wait) const;
+  [[nodiscard]] std::string what_blocks(const Blocker& blocker) const;  // "SHARED_READ held", "... queued ahead"
+  [[nodiscard]] std::string circumstances(const LockRoot& root) const;  // program, person, state, times, certainty
+  [[nodiscard]] std::string blocks(const LockRoot& root) const;         // "blocks 5 sessions"
+
  private:
   const LockReport& report_;
 };

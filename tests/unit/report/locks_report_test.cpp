@@ -1,0 +1,249 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/text.h"
+#include "report/locks.h"
+
+namespace dbaudit {
+namespace {
+
+constexpr const char* kForTable = "Waiting for table metadata lock";
+
+LockSession session(std::int64_t id, const char* user, const char* command, double time_s,
+                    const std::string& info = "") {
+  LockSession out;
+  out.connection_id = id;
+  out.user = user;
+  out.host = "10.0.0.5:" + std::to_string(52000 + id);
+  out.database = "shop";
+  out.command = command;
+  out.time_s = time_s;
+  if (!info.empty()) {
+    out.state = kForTable;
+    out.info = info;
+  }
+  out.kind = "client";
+  return out;
+}
+
+HeldLock lock(std::int64_t id, const char* type, bool granted, const std::string& name = "orders") {
+  HeldLock out;
+  out.connection_id = id;
+  out.object_type = "TABLE";
+  out.schema = "shop";
+  out.name = name;
+  out.lock_type = type;
+  out.granted = granted;
+  out.seen_in = "metadata_locks";
+  return out;
+}
+
+LockReport finished(LockFacts facts) {
+  LockReport report = analyse_locks(std::move(facts));
+  report.server_name = "shop-primary";
+  report.taken_at = "2026-11-21T22:10:03.120Z";
+  report.collect_ms = 11.8;
+  report.min_wait_s = 1;
+  return report;
+}
+
+// A person who went home, a migration, and the shop behind it; one purchase waits for a row of another one.
+LockFacts stall(int readers = 12) {
+  LockFacts facts;
+  facts.version = {Flavor::mysql, {9, 7, 4}};
+  facts.instrument_on = true;
+  facts.sources = {
+      {"sessions", "read", 17, {}, {}},
+      {"metadata_locks", "read", 19, {}, {}},
+      {"table_handles", "unavailable", {}, "SELECT command denied", "GRANT SELECT ON performance_schema.*"}};
+  facts.sessions = {session(11, "ann", "Sleep", 612), session(12, "deploy", "Query", 9, "ALTER TABLE orders ADD x INT"),
+                    session(40, "app", "Sleep", 3), session(41, "app", "Query", 2.5, "UPDATE carts SET n = n + 1")};
+  facts.sessions[3].state = "updating";
+  facts.sessions[0].last_statement = "SELECT * FROM orders WHERE note = '주문'";
+  facts.metadata_locks = {lock(11, "SHARED_READ", true), lock(12, "SHARED_UPGRADABLE", true),
+                          lock(12, "EXCLUSIVE", false)};
+  for (int i = 0; i < readers; ++i) {
+    facts.sessions.push_back(session(100 + i, "app", "Query", 8 - 0.25 * (i % 20), "SELECT SUM(price) FROM orders"));
+    facts.metadata_locks.push_back(lock(100 + i, "SHARED_READ", false));
+  }
+  for (const auto& [id, age] : {std::pair{11, 640.0}, std::pair{40, 4.0}}) {
+    LockTransaction transaction;
+    transaction.connection_id = id;
+    transaction.trx_id = std::to_string(id);
+    transaction.age_s = age;
+    transaction.rows_modified = id == 40 ? 1 : 0;
+    facts.transactions.push_back(transaction);
+  }
+  RowLockWait row;
+  row.waiting_id = 41;
+  row.blocking_id = 40;
+  row.waiting_trx_id = "41";
+  row.blocking_trx_id = "40";
+  row.requested_mode = row.blocking_mode = "X";
+  row.lock_type = "RECORD";
+  row.schema = "shop";
+  row.name = "carts";
+  facts.row_waits = {row};
+  return facts;
+}
+
+LockReport example() {
+  LockReport report = finished(stall());
+  report.roots.front().program_name = "DataGrip";
+  report.roots.front().human = true;
+  return report;
+}
+
+// Two who wait for each other, and one behind them.
+LockReport cycle() {
+  LockFacts facts = stall(1);
+  facts.metadata_locks.front() = lock(41, "SHARED_WRITE", true);
+  facts.row_waits.front().blocking_id = 12;
+  facts.row_waits.front().blocking_trx_id = "12";
+  return finished(facts);
+}
+
+// Compares with tests/golden/NAME; with DBAUDIT_UPDATE_GOLDEN set, writes it anew.
+void check_golden(const std::string& name, const std::string& text) {
+  const std::string path = std::string(DBAUDIT_GOLDEN) + "/" + name;
+  if (std::getenv("DBAUDIT_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
+  std::ostringstream golden;
+  golden << std::ifstream(path).rdbuf();
+  CHECK(text == golden.str());
+}
+
+std::size_t count(const std::string& text, const std::string& part) {
+  std::size_t found = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) ++found;
+  return found;
+}
+
+std::vector<std::string> all_formats(const LockReport& report) {
+  return {render_locks_text(report, {}), render_locks_json(report), render_locks_dot(report),
+          render_locks_html(report)};
+}
+
+TEST_CASE("locks as text") { check_golden("locks.txt", render_locks_text(example(), {})); }
+TEST_CASE("locks as JSON") { check_golden("locks.json", render_locks_json(example())); }
+TEST_CASE("locks as a graph") { check_golden("locks.dot", render_locks_dot(example())); }
+TEST_CASE("locks as a page") { check_golden("locks.html", render_locks_html(example())); }
+
+TEST_CASE("nothing that a server sends breaks out of its place") {
+  const std::string hostile =
+      "\x1b[2J\x07 \"q' \\ \\N \r\n</svg><script>alert(1)</script><!-- ]]> &lt; \xff\xfe \xc2\x9b \xe2\x80\xae "
+      "\xe2\x81\xa6 "
+      "{x|y} \xf0\x9f\x99\x82";
+  LockFacts facts = stall();
+  for (LockSession& one : facts.sessions) {
+    one.user = one.host = one.last_statement = hostile;
+    if (one.info) one.info = hostile;
+  }
+  for (HeldLock& held : facts.metadata_locks) held.name = hostile;
+  facts.row_waits.front().name = hostile;
+  facts.sources.front().reason = facts.sources.front().remedy = hostile;
+  facts.sources.front().status = "partial";
+  LockReport report = finished(facts);
+  report.server_name = hostile;
+  for (LockRoot& root : report.roots) {
+    root.program_name = root.xid = hostile;
+    root.reason = hostile;
+  }
+  for (const std::string& text : all_formats(report)) {
+    CHECK(is_valid_utf8(text));
+    CHECK(std::none_of(text.begin(), text.end(),
+                       [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7f; }));
+    for (const char* raw : {"\xc2\x9b", "\xe2\x80\xae", "\xe2\x81\xa6"}) CHECK(text.find(raw) == std::string::npos);
+  }
+  CHECK(nlohmann::json::parse(render_locks_json(report))["roots"][0]["program_name"].is_string());
+  const std::string page = render_locks_html(report);
+  CHECK(page.find("<script") == std::string::npos);
+  CHECK(page.find("<!--") == std::string::npos);
+  CHECK(count(page, "</svg>") == 1);
+  // Every quote of a graph opens or closes a string; what is inside stays there.
+  std::istringstream lines(render_locks_dot(report));
+  for (std::string line; std::getline(lines, line);) {
+    bool inside = false;
+    for (std::size_t i = 0; i < line.size(); ++i) {
+      if (inside && line[i] == '\\') {
+        ++i;
+      } else if (line[i] == '"') {
+        inside = !inside;
+      }
+      CHECK_FALSE((inside && line[i] == '<'));
+    }
+    CHECK_FALSE(inside);
+  }
+}
+
+TEST_CASE("a cycle is drawn once round, and its members are named") {
+  const LockReport report = cycle();
+  REQUIRE(report.cycles.size() == 1);
+  for (const std::string& text : all_formats(report)) {
+    CHECK(text.size() < 20'000);
+    CHECK(text.find("12") != std::string::npos);
+    CHECK(text.find("41") != std::string::npos);
+  }
+  const std::string graph = render_locks_dot(report);
+  CHECK(count(graph, " -> ") == report.shown.size());
+}
+
+TEST_CASE("thousands who wait are counted, not drawn") {
+  const LockReport report = finished(stall(5000));
+  CHECK(render_locks_dot(report).find("and 4,995 more waiting for shop.orders") != std::string::npos);
+  const std::string page = render_locks_html(report);
+  CHECK(page.find("and 4,995 more waiting for shop.orders") != std::string::npos);
+  CHECK(page.size() < 60'000);
+}
+
+TEST_CASE("thousands who block are counted, and each wait is drawn once") {
+  LockFacts facts = stall(0);
+  for (int i = 0; i < 3000; ++i) facts.metadata_locks.push_back(lock(1000 + i, "SHARED_READ", true));
+  const LockReport report = finished(facts);
+  const std::string graph = render_locks_dot(report);
+  CHECK(graph.find("more who block") != std::string::npos);
+  CHECK(count(graph, "EXCLUSIVE on shop.orders") == 1);
+  CHECK(render_locks_html(report).size() < 60'000);
+}
+
+TEST_CASE("a chain as long as a queue is cut, and all of it counted") {
+  LockFacts facts = stall(0);
+  facts.row_waits.clear();
+  for (int i = 0; i < 2000; ++i) {
+    RowLockWait row;
+    row.waiting_id = 5001 + i;
+    row.blocking_id = 5000 + i;
+    row.waiting_trx_id = std::to_string(5001 + i);
+    row.blocking_trx_id = std::to_string(5000 + i);
+    facts.row_waits.push_back(row);
+    facts.sessions.push_back(session(5001 + i, "app", "Query", 5, "UPDATE t SET v = 1"));
+  }
+  const LockReport report = finished(facts);
+  CHECK(render_locks_dot(report).find("and 1,991 more waiting for an InnoDB lock") != std::string::npos);
+  CHECK(render_locks_html(report).size() < 60'000);
+}
+
+TEST_CASE("nobody waits, or nobody knows for whom") {
+  LockFacts quiet = stall(0);
+  quiet.metadata_locks.clear();
+  quiet.row_waits.clear();
+  quiet.sessions.clear();
+  for (const std::string& text : all_formats(finished(quiet))) CHECK_FALSE(text.empty());
+
+  LockFacts blind = stall();
+  blind.version = {Flavor::mariadb, {11, 8, 6}};
+  blind.instrument_on = false;
+  blind.metadata_locks.clear();
+  blind.row_waits.clear();
+  blind.sources[1].status = "unavailable";
+  const LockReport report = finished(blind);
+  CHECK(render_locks_dot(report).find("style=dashed") != std::string::npos);
+  CHECK(render_locks_html(report).find("guess") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace dbaudit

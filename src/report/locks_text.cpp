@@ -100,8 +100,8 @@ class Page {
   }
 
   void tree(const LockRoot& root) {
-    cut("  ", words_.headline(root));
-    ++lines_;
+    paragraph("  ", words_.headline(root));
+    lines_ += 2;
     if (root.last_statement) {
       cut("     last: ", bounded(printable(*root.last_statement), kStatementBytes));
       ++lines_;

@@ -6,6 +6,8 @@
 
 On each server, with few and with many sessions: the general log tells what a command sends; a minimal C client
 (floor.c) runs the same statements and forgets the rows. Both take turns, over TCP without TLS. Medians are printed.
+`locks` looks at a stall: one idle reader, an ALTER behind it, and readers behind that; the server's own view of it
+(sys.schema_table_lock_waits) is timed once beside it.
 """
 
 import argparse
@@ -15,6 +17,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
+
+import pymysql
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 
@@ -26,13 +31,16 @@ SERVERS = {
     "mariadb-10.11-plugin": (*servers.VARIANTS["mariadb-10.11-plugin"], "--max-connections=3000"),
     "mariadb-11.8-ps": (*servers.VARIANTS["mariadb-11.8-ps"], "--max-connections=3000"),
 }
-GRANTS = {
+GRANTS = {  # what `dbaudit grants` prints
     "mysql": ("PROCESS, REPLICATION CLIENT, XA_RECOVER_ADMIN ON *.*", "SELECT ON performance_schema.*"),
     "mariadb": ("PROCESS, SLAVE MONITOR, BINLOG MONITOR ON *.*", "SELECT ON performance_schema.*"),
 }
 TABLES = 5
 SNAPSHOT = "/dev/shm/dbaudit-bench.db"
 COMMANDS = {"audit": ("audit",), "snapshot": ("snapshot", "-o", SNAPSHOT)}
+LOCKS = {"locks": ("locks", "--format", "json")}
+WAITERS = {5: 3, 2000: 500}  # by sessions
+SYS_VIEW_SECONDS = 20
 ROW = "{:<22}{:>8}  {:<9}{:>6}{:>11}{:>13}{:>8}{:>10}"
 
 
@@ -48,6 +56,38 @@ def load(tools, server, sessions):
             process.stdin.close()
     # The server still has to end them: the next measurement must not see that.
     server.wait_for("SELECT COUNT(*) < 2 FROM information_schema.PROCESSLIST WHERE USER = 'root'", "the load has gone", 60)
+
+
+@contextlib.contextmanager
+def stall(server, waiters):
+    """An idle reader of one table, an ALTER that waits for it, and readers that wait for the ALTER."""
+    server.admin("CREATE DATABASE stalled")
+    server.admin("CREATE TABLE stalled.orders (id INT PRIMARY KEY)")
+    try:
+        server.connect(autocommit=False).cursor().execute("SELECT * FROM stalled.orders")
+        server.background("ALTER TABLE stalled.orders ADD COLUMN v INT")
+        waiting = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'Waiting for table metadata lock'"
+        server.wait_for(f"{waiting} HAVING COUNT(*) = 1", "the ALTER waits")
+        for _ in range(waiters - 1):
+            server.background("SELECT * FROM stalled.orders")
+        server.wait_for(f"{waiting} HAVING COUNT(*) = {waiters}", "everybody waits", 60)
+        yield
+    finally:
+        server.reset()
+
+
+def sys_view_ms(server):
+    """How long the server's own view of the stall takes; nothing where it does not end in time."""
+    limit = "max_execution_time = %d" % (1000 * SYS_VIEW_SECONDS) if server.flavor == "mysql" else "max_statement_time = %d" % SYS_VIEW_SECONDS
+    cursor = server.connect().cursor()
+    cursor.execute(f"SET SESSION {limit}")
+    begin = time.monotonic()
+    try:
+        cursor.execute("SELECT COUNT(*) FROM sys.schema_table_lock_waits")
+        rows = cursor.fetchall()[0][0]
+    except pymysql.MySQLError:
+        return f"does not end in {SYS_VIEW_SECONDS} s"
+    return f"{1000 * (time.monotonic() - begin):.0f} ms, {rows} rows"
 
 
 def measure(tools, command, env, accepted):
@@ -69,7 +109,7 @@ def statements_of(server, argv, env):
 
 def compare(options, server, sessions, name, scratch):
     dbaudit = Dbaudit(options.dbaudit.resolve(), servers.SOURCE / "rules", scratch)
-    argv, env = dbaudit.argv(*COMMANDS[name], "--ssl-mode", "DISABLED", server=server), dbaudit.environment()
+    argv, env = dbaudit.argv(*(COMMANDS | LOCKS)[name], "--ssl-mode", "DISABLED", server=server), dbaudit.environment()
     said = statements_of(server, argv, env)
     script = scratch / "statements"
     script.write_bytes("\0".join(said).encode() + b"\0")
@@ -106,6 +146,11 @@ def main():
                     with load(options.tools, server, sessions):
                         for command in COMMANDS:
                             compare(options, server, sessions, command, pathlib.Path(scratch))
+                        with stall(server, WAITERS.get(sessions, 500)):
+                            server.account("aud", GRANTS[server.flavor])
+                            compare(options, server, sessions, "locks", pathlib.Path(scratch))
+                            print(f"{'':<22}{'':>8}  sys.schema_table_lock_waits: {sys_view_ms(server)}", flush=True)
+                        server.account("aud", GRANTS[server.flavor])
                 launcher.stop(server)
     finally:
         launcher.close()

@@ -240,7 +240,7 @@ def test_threads_that_cannot_be_read_make_partial_what_needs_them(server, dbaudi
     """One table is missing from the account's grants: what maps threads to sessions must not shrink in silence."""
     if server.flavor != "mysql":
         return
-    needed = ("metadata_locks", "table_handles", "events_statements_current", "variables_by_thread", "data_lock_waits", "setup_instruments", "setup_consumers")
+    needed = ("metadata_locks", "table_handles", "events_statements_current", "variables_by_thread", "data_lock_waits", "data_locks", "setup_instruments", "setup_consumers")
     server.account("aud", ["PROCESS ON *.*", *(f"SELECT ON performance_schema.{table}" for table in needed)])
     seen = sources(audit(dbaudit, server))
     for name in ("metadata_locks", "table_handles", "statements", "session_variables", "row_lock_waits"):

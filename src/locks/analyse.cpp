@@ -19,7 +19,7 @@ std::optional<std::string> better_view_of(const LockFacts& facts, LockMethod met
       "performance_schema=ON with performance-schema-instrument='wait/lock/metadata/sql/mdl=ON' in the option file "
       "shows who waits for which lock; it needs a restart, memory and a few percent of throughput";
   const SourceStatus* source = facts.source("metadata_locks");
-  const std::optional<std::string> remedy = source == nullptr ? std::nullopt : source->remedy;
+  std::optional<std::string> remedy = source == nullptr ? std::nullopt : source->remedy;
   switch (method) {
     case LockMethod::plugin_and_performance_schema: return std::nullopt;
     case LockMethod::plugin: return kInstrument;

@@ -79,10 +79,11 @@ int exit_code_of(const LockReport& report) {
   return report.complete ? kExitFine : kExitIncomplete;
 }
 
-Look look_at(Store& store, const Arguments& arguments, const std::optional<Table>& table) {
+// `new_door`: the connection was made for this look, so that the way in is news.
+Look look_at(Store& store, const Arguments& arguments, const std::optional<Table>& table, bool new_door) {
   const AuditedServer server = audited_servers(store).front();
   if (!server.reachable) return {{}, server.error.value_or("the server could not be reached"), kExitIncomplete};
-  if (server.door && *server.door != "normal port" && *server.door != "socket")
+  if (new_door && server.door && *server.door != "normal port" && *server.door != "socket")
     write_stderr(fmt::format("connected through the {}", *server.door));
   Look look;
   look.report = report_of(store, arguments, table);
@@ -112,7 +113,7 @@ Look look_again(CollectRequest& server, const Arguments& arguments, const std::o
     Problems checked_before;
     server.deadline = *deadline_from(arguments.timeout, checked_before);
     Store store = read_server(server, arguments);
-    look = look_at(store, arguments, table);
+    look = look_at(store, arguments, table, attempt > 0);
   }
   if (!look.report) server.kept.reset();
   return look;
@@ -161,7 +162,7 @@ int run(const Arguments& arguments) {
   if (!arguments.from.empty()) {
     if (const Status added = add_snapshots(store, arguments.from); !added) return report_error(added.error());
   }
-  const Look look = look_at(store, arguments, table);
+  const Look look = look_at(store, arguments, table, true);
   if (!look.report) {
     write_stderr(look.error);
     return look.exit_code;

@@ -205,12 +205,15 @@ class Watch {
     const std::string when = fmt::format("Every {}, last look {}", format_duration(request_.interval.count()), time_);
     std::string text = when + (keys_ ? ", q ends it\n" : "\n");
     if (!latest_.report) {
-      text += paragraph(fmt::format("THIS LOOK FAILED, the next one follows: {}", printable(latest_.error)));
+      if (failing_since_.empty()) failing_since_ = time_;
+      text += paragraph(fmt::format("THIS LOOK FAILED, as all since {}, the next one follows: {}", failing_since_,
+                                    printable(latest_.error)));
       if (shown_) text += "What was seen before:\n\n" + render(*shown_);
     } else {
       text += paragraph(shown_ ? "Since then: " + lock_changes(*shown_, *latest_.report) : "The first look") + "\n" +
               render(*latest_.report);
       shown_ = std::move(latest_.report);
+      failing_since_.clear();
     }
     return on_terminal_ ? Screen::draw(text) : put(text + "\n");
   }
@@ -229,6 +232,7 @@ class Watch {
   std::exception_ptr failure_;       // likewise
   std::optional<LockReport> shown_;  // the last one that succeeded
   std::string time_;
+  std::string failing_since_;  // the first of the looks that failed in a row; empty: the last one did not
   int exit_code_ = kExitIncomplete;
 };
 

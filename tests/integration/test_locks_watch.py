@@ -13,9 +13,11 @@ import subprocess
 import termios
 import time
 
+import pymysql
 import pytest
 
-from test_harmless import grants_of
+from polling import wait_for
+from test_harmless import grants_of, logged, queries
 
 ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
 MINE = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'aud'"
@@ -150,11 +152,59 @@ def test_a_failed_look_is_shown_and_tried_again(server, terminal, aud):
     server.admin(f"ALTER USER '{aud}'@'%' ACCOUNT LOCK")
     kill_all_of(server)
     one.until("THIS LOOK FAILED")
+    first = re.search(r"last look (\S+?),", one.got[one.got.rindex("Every"):])[1]
+    one.until(f"as all since {first}")
     assert "seen before" in one.got
     server.admin(f"ALTER USER '{aud}'@'%' ACCOUNT UNLOCK")
     one.until("Since then")
     one.keys(b"q")
     assert one.ended() == 0
+
+
+def test_a_killed_root_is_gone(server, terminal, aud):
+    number = stall(server).thread_id()
+    one = terminal("--watch=0.5", "--min-wait", "0s", server=server)
+    one.until(f"connection {number}")
+    server.admin(f"KILL {number}")
+    one.until(f"gone: connection {number}")
+    one.until("nothing has changed")  # a look later nothing of it is left
+    assert f"connection {number}" not in one.got[one.got.rindex("nothing has changed"):]
+    one.keys(b"q")
+    assert one.ended() == 0
+
+
+def test_sends_what_a_look_sends_over_one_connection(server, dbaudit, terminal, aud):
+    once = queries(logged(server, dbaudit, "locks"))
+    with server.general_log() as log:
+        one = terminal("--watch=0.5", server=server)
+        one.until("The first look")
+        for _ in range(3):
+            one.until("nothing has changed")
+        one.keys(b"q")
+        assert one.ended() == 0
+        seen = wait_for(lambda: (s := list(log.statements(aud))) and s[-1].command == "Quit" and s, "the session's end is logged")
+    assert [entry.command for entry in seen if entry.command != "Query"] == ["Connect", "Quit"]
+    sent = queries(seen)
+    looks = max(map(sent.count, sent))
+    assert looks >= 4 and all(sent.count(sql) <= looks * once.count(sql) for sql in sent), set(sent) - set(once)
+
+
+def test_the_way_in_is_told_once(start_server, dbaudit):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = start_server("mariadb-10.11", f"--extra-port={port}", "--extra-max-connections=5")
+    server.account("aud", grants_of(server))
+    server.set_global(max_connections=10)
+    with contextlib.suppress(pymysql.MySQLError):
+        while True:
+            server.connect()
+    with subprocess.Popen(dbaudit.argv("locks", "--watch=0.5", "--spare-port", port, server=server), env=dbaudit.environment(), cwd=dbaudit.home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        seen = ""
+        while seen.count("nothing has changed") < 2:
+            seen += (line := running.stdout.readline())
+            assert line, seen
+        running.terminate()
+        assert running.stderr.read().count("connected through") == 1
 
 
 def test_off_a_terminal_looks_follow_each_other(server, dbaudit, aud):

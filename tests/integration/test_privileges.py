@@ -176,6 +176,49 @@ def test_query_on_what_was_not_seen_says_so(server, dbaudit):
     assert run.code == 3 and "transactions is unavailable" in run.err
 
 
+# --- locks
+
+
+def locks(dbaudit, server, user="aud", password="pw"):
+    """(exit code, the JSON report, the text in one line) of `dbaudit locks`."""
+    run = dbaudit("locks", "--format", "json", "--min-wait", "0s", server=server, user=user, password=password)
+    text = dbaudit("locks", "--min-wait", "0s", server=server, user=user, password=password)
+    assert text.code == run.code, f"{run}\n{text}"
+    return run.code, run.json(), re.sub(r"\s+", " ", text.out)
+
+
+def test_full_and_printed_account_see_the_same_stall(server, dbaudit, least):
+    accounts = ({"user": server.root[0], "password": server.root[1]}, least)
+    for account in accounts:
+        code, report, text = locks(dbaudit, server, **account)
+        assert (code, report["waits"]) == (0, []) and "Nobody waits" in text
+        assert not [entry for entry in report["sources"] if "GRANT" in (entry["remedy"] or "")]
+    server.admin("CREATE DATABASE shop")
+    server.admin("CREATE TABLE shop.t (id INT PRIMARY KEY) ENGINE=InnoDB")
+    server.admin("INSERT INTO shop.t VALUES (1)")
+    holder = server.connect(autocommit=False)
+    holder.cursor().execute("SELECT * FROM shop.t FOR UPDATE")
+    waiter = server.background("SELECT * FROM shop.t FOR UPDATE")
+    server.wait_for("SELECT COUNT(*) = 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'", "it waits")
+    for account in accounts:
+        code, report, text = locks(dbaudit, server, **account)
+        assert code == 1 and [wait["connection_id"] for wait in report["waits"]] == [waiter.connection_id]
+        assert [(root["connection_id"], root["remedy"]) for root in report["roots"]] == [(holder.thread_id(), f"KILL {holder.thread_id()}")]
+        assert f"connection {holder.thread_id()}" in text
+
+
+def test_an_account_without_privileges_is_never_told_that_nobody_waits(server, dbaudit):
+    server.account("aud")
+    server.connect()  # somebody else, who might wait
+    code, report, text = locks(dbaudit, server)
+    assert code == 3 and report["waits"] == []
+    told = {entry["source"]: entry["remedy"] for entry in report["sources"]}
+    wanted = {name: remedy for name, remedy in grant_wanted(server).items() if name in told}
+    assert {"sessions", "transactions", "row_lock_waits"} <= wanted.keys()
+    assert {name: told[name] for name in wanted} == wanted
+    assert "Nobody waits" not in text and PROCESS in text
+
+
 # --- the silent kind
 
 

@@ -120,6 +120,20 @@ def test_opens_in_sqlite(server, dbaudit, aud):
     assert shell.stdout.strip() == server.flavor
 
 
+def test_has_every_table_and_column_that_the_schema_names(server, dbaudit, aud):
+    dbaudit("snapshot", "-o", "s.db", server=server)
+    with sqlite3.connect(dbaudit.home / "s.db") as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (2,)
+        tables = {name: {row[1] for row in database.execute(f"PRAGMA table_info({name})")} for (name,) in database.execute("SELECT name FROM sqlite_schema")}
+    told = dbaudit("schema", "--all").out
+    assert "schema version 2" in told
+    for table, columns in tables.items():
+        described = re.search(rf"^{table}\b.*?(?=^\w|\Z)", told, re.M | re.S)
+        assert described, table
+        assert columns == set(re.findall(r"^ {4}(\w+)", described[0], re.M)), table
+    assert "open_tables" in tables and "owner" in tables["metadata_locks"]
+
+
 def test_is_for_its_owners_eyes_only(server, dbaudit, aud):
     (dbaudit.home / "s.db").write_text("an old file that anybody may read")
     (dbaudit.home / "s.db").chmod(0o644)
@@ -290,9 +304,14 @@ def altered(snapshot, dbaudit):
     return alter
 
 
-@pytest.mark.parametrize("version", [0, 99])
+@pytest.mark.parametrize("version", [0, 1, 99])
 def test_other_schema_version_is_refused(dbaudit, altered, version):
-    assert_refused(dbaudit, altered(f"PRAGMA user_version = {version}"), f"schema version {version}")
+    """1 is what the first dbaudit wrote: without open tables and the owners of locks."""
+    path = altered(f"PRAGMA user_version = {version}")
+    said = f"schema version {version}, this dbaudit reads version 2; use the dbaudit that wrote it"
+    assert_refused(dbaudit, path, said)
+    run = dbaudit("locks", "--from", path)
+    assert run.code == 2 and said in run.err and run.out == "", run
 
 
 @pytest.mark.parametrize("change", [

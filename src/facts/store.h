@@ -135,6 +135,8 @@ class Store {
   // Adds another store's facts under new server ids; not its declared tables.
   void add_facts(Store& other);
 
+  // Whether a snapshot can be written there, before any work is done for it; leaves nothing behind.
+  static Status check_snapshot_place(const std::string& path);
   // Writes the facts to a file that sqlite3 opens; replaces an existing file only when complete. Mode 0600.
   Status write_snapshot(const std::string& path);
   // Adds the facts of a snapshot file. Its servers get new ids, so several can be added. A truncated, foreign or newer

@@ -155,9 +155,9 @@ def test_interval_gives_rates(server, dbaudit, aud):
 # --- the password prompt
 
 
-def prompted(dbaudit, *answers):
+def prompted(dbaudit, *answers, option="-p", question="Password: "):
     """(exit code, what the terminal got, stderr, whether it echoes afterwards): a terminal that is none of 0, 1, 2."""
-    argv = dbaudit.argv("query", "SELECT 1", "-p", "-h", "127.0.0.1", "-P", "1", "-u", "aud", "--timeout", "2s")
+    argv = dbaudit.argv("query", "SELECT 1", option, "-h", "127.0.0.1", "-P", "1", "-u", "aud", "--timeout", "2s")
     read_end, write_end = os.pipe()
     child, leader = pty.fork()
     if child == 0:
@@ -169,7 +169,7 @@ def prompted(dbaudit, *answers):
         os.execve(argv[0], argv, dbaudit.environment(password=None))
     os.close(write_end)
     got = b""
-    while b"Password: " not in got:
+    while question.encode() not in got:
         got += os.read(leader, 1000)
     assert not termios.tcgetattr(leader)[3] & termios.ECHO
     for answer in answers:
@@ -187,6 +187,12 @@ def prompted(dbaudit, *answers):
 
 def test_the_prompt_is_silent_with_everything_redirected(dbaudit):
     code, text, errors, echoes = prompted(dbaudit, b"hunter2\n")
+    assert code == 3 and "connect" in errors and "hunter2" not in text + errors and echoes
+
+
+def test_a_bare_password_in_an_option_file_prompts(dbaudit):
+    (dbaudit.home / "my.cnf").write_text("[client]\npassword\n")
+    code, text, errors, echoes = prompted(dbaudit, b"hunter2\n", option="--defaults-file=my.cnf", question="Password for 127.0.0.1:1: ")
     assert code == 3 and "connect" in errors and "hunter2" not in text + errors and echoes
 
 

@@ -215,6 +215,33 @@ def test_harmless_questions_are_answered(dbaudit, arguments):
     assert run.code == 0 and run.out and run.err == ""
 
 
+EVERY_COMMAND = {
+    "locks": [], "audit": [], "snapshot": ["-o", "s.db"], "query": ["SELECT 1"], "schema": None, "rules list": None, "rules show": ["VAR001"],
+    "rules check": None, "rules test": None, "pools list": None, "pools show": ["hikaricp"], "pools explain": ["p", "--pools", "p.toml"],
+    "grants": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [[], ["rules"], ["pools"]], ids=str)
+def test_groups_of_commands_answer_too_and_forget_nothing(dbaudit, words):
+    assert dbaudit(*words, "--version").out == dbaudit("--version").out
+    assert dbaudit(*words, "--help").code == 0
+    assert dbaudit(*words, "--config", "other.toml", "list").code == 2  # it would be without effect on what follows
+
+
+@pytest.mark.parametrize("command", EVERY_COMMAND)
+def test_every_command_takes_what_is_taken_everywhere(dbaudit, command):
+    words, rest = command.split(), EVERY_COMMAND[command]
+    assert dbaudit(*words, "--version").out == dbaudit("--version").out
+    told = dbaudit(*words, "--help")
+    assert told.code == 0 and "--timeout" in told.out and "--config" in told.out and "--version" in told.out
+    (dbaudit.home / "other.toml").write_text("")
+    (dbaudit.home / "p.toml").write_text('[[pool]]\nname = "p"\nlibrary = "hikaricp"\n')
+    server = [] if rest is None or words[0] in ("rules", "pools") else ["-h", "127.0.0.1", "-P", "1", "-u", "aud"]
+    run = dbaudit(*words, *(rest or []), *server, "--config", "other.toml", "--timeout", "9s")
+    assert run.code == (3 if server else 0), run
+
+
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["audit", "stray"], ["query"]], ids=" ".join)
 def test_wrong_usage_is_exit_2(dbaudit, arguments):
     run = dbaudit(*arguments)

@@ -291,6 +291,31 @@ def test_threads_that_cannot_be_read_make_partial_what_needs_them(server, dbaudi
         assert "'threads'" in seen[name]["reason"]
 
 
+def test_transactions_that_only_began_are_said_to_be_unseen(server, dbaudit):
+    """Read all the same: a rule that needs transactions must stay of use on a server as it is installed."""
+    server.account("aud", ["PROCESS ON *.*", "SELECT ON performance_schema.*"])
+    began = server.connect()
+    began.cursor().execute("BEGIN")
+    count = f"SELECT count(*) AS n FROM transactions WHERE processlist_id = {began.thread_id()}"
+    shown = lambda: (dbaudit("query", count, "--format", "json", server=server).json()[0]["n"], sources(audit(dbaudit, server))["transactions"])
+    if not has_performance_schema(server):
+        found, entry = shown()
+        assert (found, entry["status"]) == (0, "read") and "began and touched nothing" in entry["reason"], entry
+        return
+    found, entry = shown()
+    assert (found, entry["status"], entry["reason"]) == (1, "read", None)
+    switches = [("setup_consumers", "events_transactions_current"), ("setup_instruments", "transaction")]
+    for table, name in switches:
+        switch = f"UPDATE performance_schema.{table} SET ENABLED = %s WHERE NAME = %s"
+        server.admin(switch, ("NO", name))
+        try:
+            found, entry = shown()
+        finally:
+            server.admin(switch, ("YES", name))
+        assert (found, entry["status"]) == (0, "read"), entry
+        assert "began and touched nothing" in entry["reason"] and f"'{name}' is off" in entry["reason"], entry
+
+
 def test_switched_off_consumers_are_said_to_be_off(server, dbaudit):
     if server.flavor != "mysql":
         return

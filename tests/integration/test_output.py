@@ -236,7 +236,7 @@ def test_every_command_takes_what_is_taken_everywhere(dbaudit, command):
     assert dbaudit(*words, "--version").out == dbaudit("--version").out
     told = dbaudit(*words, "--help")
     assert told.code == 0 and "--timeout" in told.out and "--config" in told.out and "--version" in told.out
-    (dbaudit.home / "other.toml").write_text("")
+    (dbaudit.home / "other.toml").write_text("[rules]\n")
     (dbaudit.home / "p.toml").write_text('[[pool]]\nname = "p"\nlibrary = "hikaricp"\n')
     server = [] if rest is None or words[0] in ("rules", "pools") else ["-h", "127.0.0.1", "-P", "1", "-u", "aud"]
     run = dbaudit(*words, *(rest or []), *server, "--config", "other.toml", "--timeout", "9s")

@@ -403,6 +403,12 @@ def test_costly_rule_ends_within_the_time_limit(refused, tmp_path, name):
     assert time.monotonic() - begun < 20
 
 
+@pytest.mark.parametrize("choice", [["--only", "VAR001"], ["--skip", "TST001"]])
+def test_rule_that_is_left_out_is_checked_all_the_same(refused, tmp_path, choice):
+    path = rule_file(tmp_path, 1, replaced("v.wait_timeout <=", "v.wait_timeuot <="))
+    assert "did you mean 'wait_timeout'" in problem_of(path, refused("--rules", path, *choice))
+
+
 def test_query_that_loops_is_stopped(dbaudit):
     run = dbaudit("query", LOOP, "--from", "/dev/null", timeout=30)
     assert run.code == 2

@@ -65,7 +65,7 @@ class Silence {
 };
 
 // From the terminal itself, so that it works with all of stdin, stdout and stderr redirected, and without echo.
-std::optional<std::string> password_from_prompt(Problems& problems) {
+std::optional<std::string> password_from_prompt(const std::string& question, Problems& problems) {
   const int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC);
   if (terminal < 0) {
     problems.add(
@@ -80,7 +80,7 @@ std::optional<std::string> password_from_prompt(Problems& problems) {
   bool ended = false;
   {
     const Silence silence(terminal);
-    const bool asked = say("Password: ");
+    const bool asked = say(question);
     char c = '\0';
     while (asked && interrupted == 0 && read(terminal, &c, 1) == 1) {
       ended = c == '\n';
@@ -200,7 +200,7 @@ std::vector<CollectRequest> resolve_servers(const ConnectionArguments& arguments
       problems.add("--password-stdin: standard input is empty");
     }
   }
-  if (arguments.ask_password) password = password_from_prompt(problems);
+  if (arguments.ask_password) password = password_from_prompt("Password: ", problems);
 
   std::vector<const ServerConfig*> chosen;
   std::vector<std::string> names;
@@ -231,11 +231,15 @@ std::vector<CollectRequest> resolve_servers(const ConnectionArguments& arguments
     request.password = password;
     if (server != nullptr) request = merged(request, from_config(*server, config.file, problems));
     request = merged(request, request_from_option_files(client_options(files, problems), problems));
-    if (!request.password && !environment("DBAUDIT_PASSWORD").empty())
+    if (!request.password && !request.ask_password && !environment("DBAUDIT_PASSWORD").empty())
       request.password = environment("DBAUDIT_PASSWORD");
     CollectRequest out;
     if (server != nullptr) out.declared = declaration(*server);
     out.connection = resolve(request, out.declared.name, problems);
+    if (request.ask_password) {
+      const std::string question = fmt::format("Password for {}: ", printable(out.connection.name));
+      out.connection.password = password_from_prompt(question, problems).value_or("");
+    }
     requests.push_back(std::move(out));
   }
   return requests;

@@ -18,7 +18,8 @@
 namespace dbaudit {
 namespace {
 
-constexpr std::int64_t kWorkLimit = 2'000'000'000;
+// More than a rule may do: who asks waits for it, and can end it.
+constexpr WorkLimit kWorkLimit{.steps = 2'000'000'000, .text_bytes = 16 << 20};
 constexpr std::size_t kMostRows = 1'000'000;
 
 struct Arguments {

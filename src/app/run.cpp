@@ -44,17 +44,30 @@ std::string without_values(std::string message, const std::vector<std::string>& 
   return out;
 }
 
+// Every command takes these. Those that have their own use for --config and --timeout have added them already.
+void add_common_options(CLI::App& command, std::string& unused) {
+  command.set_version_flag("--version", std::string("dbaudit ") + DBAUDIT_VERSION);
+  const std::vector<CLI::App*> children = command.get_subcommands({});
+  for (CLI::App* child : children) add_common_options(*child, unused);
+  if (!children.empty()) return;  // in front of a command they would be taken and forgotten
+  for (const char* name : {"--config", "--timeout"}) {
+    if (command.get_option_no_throw(name) == nullptr)
+      command.add_option(name, unused, "Accepted everywhere; without effect here");
+  }
+}
+
 }  // namespace
 
 int run(int argc, const char* const* argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe ends a write, not the program
   CLI::App app("Lock and configuration auditor for MySQL and MariaDB", "dbaudit");
-  app.set_version_flag("--version", std::string("dbaudit ") + DBAUDIT_VERSION);
   app.set_help_flag("--help", "Print this help");  // -h is the host, as with the mysql client
   app.require_subcommand(1);
   Action action;
   for (const auto add : {add_locks, add_audit, add_snapshot, add_query, add_schema, add_rules, add_pools, add_grants})
     add(app, action);
+  std::string unused;
+  add_common_options(app, unused);
   const std::vector<std::string> arguments(argv, argv + argc);
   for (const std::string& argument : arguments) {
     if (argument == "--") break;

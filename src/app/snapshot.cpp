@@ -29,6 +29,8 @@ int run(const Arguments& arguments) {
   const std::optional<Deadline> deadline = deadline_from(arguments.timeout, problems);
   const std::optional<Seconds> interval = parse_duration(arguments.interval);
   if (!arguments.interval.empty() && !interval) problems.add("--interval must be a duration such as 10s");
+  if (const Status writable = Store::check_snapshot_place(arguments.output); !writable)
+    problems.add(describe(writable.error()));
   if (!problems.empty()) return report_problems(problems);
   for (CollectRequest& request : servers) {
     request.deadline = *deadline;
@@ -43,15 +45,14 @@ int run(const Arguments& arguments) {
     write_stderr(server.error.value_or("the server could not be reached"));
     return kExitIncomplete;
   }
-  if (const Status written = store.write_snapshot(arguments.output); !written) {
-    write_stderr(describe(written.error()));
-    return kExitBadInput;
-  }
+  if (const Status written = store.write_snapshot(arguments.output); !written) return report_error(written.error());
+  bool complete = true;
   for (const SourceState& source : server.sources) {
-    if (source.status != "read")
-      write_stderr(fmt::format("{}: {}: {}", source.source, source.status, source.reason.value_or("")));
+    if (source.status == "read") continue;
+    write_stderr(fmt::format("{}: {}: {}", source.source, source.status, source.reason.value_or("")));
+    complete = complete && !source.curable;
   }
-  return kExitFine;
+  return complete ? kExitFine : kExitIncomplete;
 }
 
 }  // namespace

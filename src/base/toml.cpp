@@ -6,6 +6,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/text.h"
+
 namespace dbaudit {
 namespace {
 
@@ -184,11 +186,13 @@ std::optional<std::int64_t> TomlReader::size_bytes(const std::string& key) {
   return size;
 }
 
-std::optional<std::string> TomlReader::one_of(const std::string& key, const std::vector<std::string>& allowed) {
+std::optional<std::string> TomlReader::one_of(const std::string& key, const std::vector<std::string>& allowed,
+                                              Spelling spelling) {
   std::optional<std::string> found = text(key);
   if (!found) return std::nullopt;
   for (const std::string& candidate : allowed) {
-    if (candidate == *found) return found;
+    if (candidate == *found || (spelling == Spelling::any_case && equals_ignoring_case(candidate, *found)))
+      return candidate;
   }
   problem(key, fmt::format("'{}' is \"{}\", it must be one of {}{}", key, *found, fmt::join(allowed, ", "),
                            did_you_mean(*found, allowed)));

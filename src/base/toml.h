@@ -57,6 +57,8 @@ std::optional<TomlValue> parse_toml(std::string_view text, const std::string& fi
 
 // Reads one table key by key. What was not read when `finish` is called is an unknown key, reported with the nearest
 // known name. The getters report a wrong type and then return nothing, like a missing key.
+enum class Spelling { exact, any_case };
+
 class TomlReader {
  public:
   // `where` names the table in messages ("[[pool]] 'checkout'", "rule POOL001"). `value` must be a table and, like
@@ -74,7 +76,9 @@ class TomlReader {
   std::optional<TomlDate> date(const std::string& key);
   std::optional<Seconds> duration(const std::string& key);         // a string with a unit
   std::optional<std::int64_t> size_bytes(const std::string& key);  // a string such as "16GiB"
-  std::optional<std::string> one_of(const std::string& key, const std::vector<std::string>& allowed);
+  // Spelt as in `allowed`, however it is written when its case is ignored.
+  std::optional<std::string> one_of(const std::string& key, const std::vector<std::string>& allowed,
+                                    Spelling spelling = Spelling::exact);
   std::vector<std::string> texts(const std::string& key);  // an array of strings
   // Any value, unchecked.
   const TomlValue* value(const std::string& key);

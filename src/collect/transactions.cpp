@@ -85,6 +85,17 @@ void add_events(Rows& rows, std::vector<Transaction>& list, Reading& reading) {
   }
 }
 
+// Why events_transactions_current says nothing; nothing when it does. Events of switched-off consumers are what was
+// current when they were switched off.
+std::optional<std::string> events_off(const Reading& reading) {
+  if (!reading.performance_schema) return performance_schema_off(reading).reason;
+  if (reading.is_off("transaction")) return instrument_off("transaction", "setup_instruments").reason;
+  for (const char* consumer : {"global_instrumentation", "thread_instrumentation", "events_transactions_current"}) {
+    if (reading.is_off(consumer)) return instrument_off(consumer, "setup_consumers").reason;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 SourceOutcome collect_transactions(Reading& reading) {
@@ -99,18 +110,13 @@ SourceOutcome collect_transactions(Reading& reading) {
   std::vector<Transaction> list;
   if (innodb) list = read_innodb(*innodb);
 
-  // Events of switched-off consumers are what was current when they were switched off.
-  bool events_on = reading.performance_schema;
-  for (const char* name :
-       {"global_instrumentation", "thread_instrumentation", "events_transactions_current", "transaction"}) {
-    if (reading.is_off(name)) events_on = false;
-  }
-  bool events_read = false;
-  if (events_on) {
+  std::optional<std::string> without_events = events_off(reading);
+  if (!without_events) {
     Result<Rows> events = reading.connection.query(kEvents);
     if (events) {
       add_events(*events, list, reading);
-      events_read = true;
+    } else {
+      without_events = unavailable_from(events.error(), reading, "statements").reason;
     }
   }
   Insert insert = reading.store.insert("transactions");
@@ -126,9 +132,14 @@ SourceOutcome collect_transactions(Reading& reading) {
       reading.processlist_of_trx[*transaction.trx_id] = *transaction.processlist_id;
     }
   }
-  if (innodb) return SourceOutcome::read(count);
+  if (innodb) {
+    // Read all the same: who has touched nothing holds nothing, and no server as it is installed should be incomplete.
+    SourceOutcome outcome = SourceOutcome::read(count);
+    if (without_events) outcome.reason = "those that began and touched nothing yet are not seen: " + *without_events;
+    return outcome;
+  }
   SourceOutcome outcome = unavailable_from(innodb.error(), reading, "transactions");
-  if (events_read) {
+  if (!without_events) {
     outcome.status = "partial";
     outcome.rows = count;
     outcome.reason = "rows locked and modified are not known: " + outcome.reason.value_or("");

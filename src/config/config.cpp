@@ -31,7 +31,8 @@ ServerConfig parse_server(const TomlValue& table, const std::string& file, Probl
   server.option_file = path("option_file");
   server.option_group_suffix = reader.text("option_group_suffix");
   server.password_file = path("password_file");
-  server.ssl_mode = reader.one_of("ssl_mode", {"DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"});
+  server.ssl_mode = reader.one_of("ssl_mode", {"DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"},
+                                  Spelling::any_case);  // as on the command line
   server.ssl_ca = path("ssl_ca");
   server.ssl_cert = path("ssl_cert");
   server.ssl_key = path("ssl_key");

@@ -6,7 +6,7 @@
 namespace dbaudit {
 namespace {
 
-constexpr int kProgressInterval = 1000;  // virtual machine steps between two looks at the work limit
+constexpr int kProgressInterval = 100;  // virtual machine steps between two looks at the limits; some take long
 
 // One connection runs one statement at a time, so the limits are set around each step.
 struct Limits {
@@ -69,22 +69,33 @@ void Query::bind(std::string_view parameter, const Value& value) {
 
 void Query::reset() {
   sqlite3_reset(statement_.get());
-  work_left_ = work_limit_;
+  work_left_ = limit_.steps;
 }
 
 Result<bool> Query::next() {
   Limits limits{&work_left_, deadline_};
-  if (work_limit_ > 0) sqlite3_progress_handler(db_, kProgressInterval, progress, &limits);
-  const int code = sqlite3_step(statement_.get());
-  if (work_limit_ > 0) sqlite3_progress_handler(db_, 0, nullptr, nullptr);
+  int code = SQLITE_OK;
+  if (limit_.steps > 0) {
+    sqlite3_progress_handler(db_, kProgressInterval, progress, &limits);
+    const int before = sqlite3_limit(db_, SQLITE_LIMIT_LENGTH, limit_.text_bytes);
+    code = sqlite3_step(statement_.get());
+    sqlite3_limit(db_, SQLITE_LIMIT_LENGTH, before);
+    sqlite3_progress_handler(db_, 0, nullptr, nullptr);
+  } else {
+    code = sqlite3_step(statement_.get());
+  }
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
   if (code == SQLITE_INTERRUPT && work_left_ >= 0) {
-    return Error{ErrorKind::timeout, "stopped: the time for this run (--timeout) is over"};
+    return Error{ErrorKind::timeout, "stopped: it takes longer than there is time (--timeout)"};
   }
   if (code == SQLITE_INTERRUPT) {
     return Error{ErrorKind::bad_input,
-                 fmt::format("stopped after {} steps of work: it loops, or joins too much", work_limit_)};
+                 fmt::format("stopped after {} steps of work: it loops, or joins too much", limit_.steps)};
+  }
+  if (code == SQLITE_TOOBIG) {
+    return Error{ErrorKind::bad_input,
+                 fmt::format("stopped: it makes a text or row longer than {} bytes", limit_.text_bytes)};
   }
   return Error{ErrorKind::bad_input, sqlite3_errmsg(db_)};
 }

@@ -298,6 +298,7 @@ std::vector<Table> make_schema() {
         {"account_user", "TEXT", "declared account"},
         {"driver", "TEXT", "as declared"},
         {"instances", "INTEGER", "processes that each open the pool, steady state"},
+        {"instances_declared", "INTEGER", "0: not declared, counted as 1"},
         {"surge_instances", "INTEGER", "more of them during a deploy"},
         {"terminating", "INTEGER", "old ones that still hold connections"},
         {"blue_green", "INTEGER", "1: both colours at once"},

@@ -46,18 +46,42 @@ void Store::add_facts(Store& other) {
   commit();
 }
 
-Status Store::write_snapshot(const std::string& path) {
-  writer_->settle();
-  const std::string partial = path + ".partial";
-  const auto failed = [&](const std::string& why) {
-    unlink(partial.c_str());
-    return Error{ErrorKind::io, fmt::format("cannot write snapshot {}: {}", path, why)};
-  };
-  // Created first and empty, so that nobody else ever may read it.
+namespace {
+
+std::string partial_name(const std::string& path) { return path + ".partial"; }
+
+Error cannot_write(const std::string& path, const std::string& why) {
+  return {ErrorKind::io, fmt::format("cannot write snapshot {}: {}", path, why)};
+}
+
+// Created first and empty, so that nobody else ever may read it.
+Status create_partial(const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) return cannot_write(path, "it exists and is no file");
+  const std::string partial = partial_name(path);
   unlink(partial.c_str());
   const int file = open(partial.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-  if (file < 0) return failed(std::strerror(errno));
+  if (file < 0) return cannot_write(path, std::strerror(errno));
   close(file);
+  return success();
+}
+
+}  // namespace
+
+Status Store::check_snapshot_place(const std::string& path) {
+  if (Status created = create_partial(path); !created) return created;
+  unlink(partial_name(path).c_str());
+  return success();
+}
+
+Status Store::write_snapshot(const std::string& path) {
+  writer_->settle();
+  if (Status created = create_partial(path); !created) return created;
+  const std::string partial = partial_name(path);
+  const auto failed = [&](const std::string& why) {
+    unlink(partial.c_str());
+    return cannot_write(path, why);
+  };
   sqlite3* target = nullptr;
   int code = sqlite3_open_v2(partial.c_str(), &target, SQLITE_OPEN_READWRITE, nullptr);
   const std::unique_ptr<sqlite3, Close> owner(target);

@@ -98,6 +98,9 @@ Store::Store(Tables tables) {
   // Snapshots may be anybody's file: no code in their schema, no attached writes to schema tables.
   sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_limit(db, SQLITE_LIMIT_LENGTH, 64 << 20);
+  // What one pattern of LIKE or GLOB may cost, and how many calls of functions may stand in one statement.
+  sqlite3_limit(db, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000);
+  sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, 256 << 10);
   check_store(db,
               sqlite3_create_function(db, "margin_of", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
                                       nullptr, margin_of, nullptr, nullptr),
@@ -191,12 +194,15 @@ Query Store::query(std::string_view sql) {
   return query;
 }
 
-Result<Query> Store::untrusted_query(std::string_view sql, std::int64_t work_limit, SqlCheck& check) {
+Result<Query> Store::untrusted_query(std::string_view sql, const WorkLimit& limit, SqlCheck& check) {
   writer_->settle();
   check = {};
   Query query;
   query.db_ = db_.get();
-  query.work_limit_ = query.work_left_ = work_limit;
+  query.limit_ = limit;
+  query.work_left_ = limit.steps;
+  query.stop_at(std::chrono::steady_clock::now() +
+                std::chrono::duration_cast<std::chrono::steady_clock::duration>(limit.time));
   if (const auto found = kept_->find(sql); found != kept_->end() && found->second.statement) {
     query.statement_ = {found->second.statement.release(), ReleaseStatement{&found->second}};
     query.columns_ = column_names(query.statement_.get());

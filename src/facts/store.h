@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/units.h"
 #include "facts/row_writer.h"
 #include "facts/value.h"
 
@@ -44,6 +45,15 @@ struct ReleaseStatement {
   void operator()(sqlite3_stmt* statement) const;
 };
 
+// How much an untrusted statement may do.
+struct WorkLimit {
+  std::int64_t steps = 0;  // of the virtual machine; 0: without a limit, for trusted statements
+  // Of a text or row that it makes. SQLite counts a call of a function as one step whatever it costs, and cannot
+  // interrupt it; some take the product of the lengths of two texts.
+  int text_bytes = 64 << 10;
+  Seconds time{5};  // unless stop_at() says when
+};
+
 // A prepared SELECT. Valid as long as its Store.
 class Query {
  public:
@@ -51,7 +61,7 @@ class Query {
   [[nodiscard]] std::vector<std::string> parameters() const;  // names without the colon
 
   void bind(std::string_view parameter, const Value& value);
-  // Untrusted statements also end with an error at this moment.
+  // The moment at which an untrusted statement ends with an error.
   void stop_at(std::chrono::steady_clock::time_point deadline) { deadline_ = deadline; }
   // Moves to the next row; false at the end. Untrusted statements end with an error when their work limit is used up.
   Result<bool> next();
@@ -67,7 +77,7 @@ class Query {
   sqlite3* db_ = nullptr;
   std::unique_ptr<sqlite3_stmt, ReleaseStatement> statement_;
   std::vector<std::string> columns_;
-  std::int64_t work_limit_ = 0;  // virtual machine steps; 0: none (trusted)
+  WorkLimit limit_;
   std::int64_t work_left_ = 0;
   std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::time_point::max();
 };
@@ -126,15 +136,17 @@ class Store {
 
   // For dbaudit's own statements: a failure to prepare throws.
   Query query(std::string_view sql);
-  // For rules and users: only SELECT on fact tables and SQLite's own harmless functions; at most `work_limit` virtual
-  // machine steps. `check` is filled whether it succeeds or not.
-  Result<Query> untrusted_query(std::string_view sql, std::int64_t work_limit, SqlCheck& check);
+  // For rules and users: only SELECT on fact tables and SQLite's own harmless functions, within `limit`. `check` is
+  // filled whether it succeeds or not.
+  Result<Query> untrusted_query(std::string_view sql, const WorkLimit& limit, SqlCheck& check);
   // Runs one of dbaudit's own statements that returns no rows.
   void execute(const std::string& sql);
 
   // Adds another store's facts under new server ids; not its declared tables.
   void add_facts(Store& other);
 
+  // Whether a snapshot can be written there, before any work is done for it; leaves nothing behind.
+  static Status check_snapshot_place(const std::string& path);
   // Writes the facts to a file that sqlite3 opens; replaces an existing file only when complete. Mode 0600.
   Status write_snapshot(const std::string& path);
   // Adds the facts of a snapshot file. Its servers get new ids, so several can be added. A truncated, foreign or newer

@@ -81,6 +81,7 @@ Pool parse_pool(const TomlValue& table, const std::string& file, Problems& probl
   pool.url = reader.text("url");
   pool.url_line = reader.line_of("url");
   pool.instances = reader.integer("instances", 0, kMostInstances).value_or(1);
+  pool.instances_declared = reader.has("instances");
   pool.max_surge = parse_surge(reader);
   pool.terminating = reader.integer("terminating", 0, kMostInstances).value_or(0);
   pool.blue_green = reader.boolean("blue_green").value_or(false);

@@ -298,6 +298,7 @@ const std::vector<std::string> kPoolColumns{"name",
                                             "account_user",
                                             "driver",
                                             "instances",
+                                            "instances_declared",
                                             "surge_instances",
                                             "terminating",
                                             "blue_green",
@@ -332,8 +333,8 @@ void insert_pool(Insert& insert, const Pool& pool, const Library& library, const
     return {};
   };
   insert.row(pool.name, pool.server, pool.library, library.title, unless_empty(pool.version_text), pool.user,
-             pool.driver, pool.instances, surge_instances(pool), pool.terminating, pool.blue_green,
-             pool.processes_per_instance, pool.threads_per_process, seconds(pool.network_idle_timeout),
+             pool.driver, pool.instances, pool.instances_declared, surge_instances(pool), pool.terminating,
+             pool.blue_green, pool.processes_per_instance, pool.threads_per_process, seconds(pool.network_idle_timeout),
              seconds(pool.longest_think_time), seconds(pool.longest_hold_time), seconds(pool.longest_query),
              pool.rolls_back_on_error, fact("max_connections_per_process"), fact("longest_unchecked_idle_s"),
              fact("longest_silence_s"), fact("longest_unchecked_hold_s"), fact("acquire_timeout_s"),

@@ -180,11 +180,12 @@ std::string totals(const PoolRow& pool) {
   const double extra = pool.number("surge_instances") + pool.number("terminating");
   const double most = pool.number("blue_green") != 0 ? std::max(2 * steady, steady + extra) : steady + extra;
   std::string out = "\nConnections\n";
-  out += block("", 2,
-               fmt::format("instances {}, more while deploying {}, old ones still stopping {}{}; processes in each {}",
-                           format_count(steady), format_count(pool.number("surge_instances")),
-                           format_count(pool.number("terminating")),
-                           pool.number("blue_green") != 0 ? ", both colours at once" : "", format_count(each)));
+  out +=
+      block("", 2,
+            fmt::format("instances {}{}, more while deploying {}, old ones still stopping {}{}; processes in each {}",
+                        format_count(steady), pool.number("instances_declared") != 0 ? "" : " (not declared)",
+                        format_count(pool.number("surge_instances")), format_count(pool.number("terminating")),
+                        pool.number("blue_green") != 0 ? ", both colours at once" : "", format_count(each)));
   const std::optional<double> one = number_of(pool.at("max_connections_per_process"));
   out += block("", 2,
                one ? fmt::format("at most {} in steady state, {} while deploying", format_count(steady * each * *one),

@@ -11,7 +11,7 @@ namespace dbaudit {
 namespace {
 
 // An expression over two dozen settings takes some hundred steps.
-constexpr std::int64_t kWorkLimit = 100'000;
+constexpr WorkLimit kWorkLimit{.steps = 100'000};
 
 struct Part {
   std::string_view sql;

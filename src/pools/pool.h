@@ -41,6 +41,7 @@ struct Pool {
   int url_line = 0;
 
   std::int64_t instances = 1;
+  bool instances_declared = false;
   Surge max_surge;
   std::int64_t terminating = 0;
   bool blue_green = false;

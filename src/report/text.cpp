@@ -172,11 +172,13 @@ std::string render_text(const AuditResult& audit, const TextOptions& options) {
   const Summary summary = summarise(audit);
   const auto reached =
       std::count_if(audit.servers.begin(), audit.servers.end(), [](const AuditedServer& s) { return s.reachable; });
-  text.out += fmt::format("{} of {} read; {} judged: {}, {}, {} info, {} passed; {} unknown, {} not applicable\n",
-                          reached, counted(static_cast<int>(audit.servers.size()), "server", "servers"),
-                          summary.pass + summary.errors + summary.warnings + summary.infos,
-                          counted(summary.errors, "error", "errors"), counted(summary.warnings, "warning", "warnings"),
-                          summary.infos, summary.pass, summary.unknown, summary.not_applicable);
+  // Two lines, because one is wider than a terminal.
+  text.paragraph("", fmt::format("{} of {} read; {} judged: {}, {}, {} info, {} passed", reached,
+                                 counted(static_cast<int>(audit.servers.size()), "server", "servers"),
+                                 summary.pass + summary.errors + summary.warnings + summary.infos,
+                                 counted(summary.errors, "error", "errors"),
+                                 counted(summary.warnings, "warning", "warnings"), summary.infos, summary.pass));
+  text.paragraph("", fmt::format("{} unknown, {} not applicable", summary.unknown, summary.not_applicable));
   return text.out;
 }
 

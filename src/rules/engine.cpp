@@ -13,8 +13,8 @@ namespace dbaudit {
 namespace {
 
 // Virtual machine steps. A rule over thousands of sessions takes a few million.
-constexpr std::int64_t kWorkLimit = 200'000'000;
-constexpr std::int64_t kWorkLimitOnNothing = 2'000'000;  // on empty tables everything ends at once, or never
+constexpr WorkLimit kWorkLimit{.steps = 200'000'000};
+constexpr WorkLimit kWorkLimitOnNothing{.steps = 2'000'000};  // on empty tables everything ends at once, or never
 
 // What `rule` may mention in its templates and SQL.
 const Parameter* find_parameter(const Rule& rule, std::string_view name) {

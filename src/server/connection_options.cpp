@@ -165,7 +165,8 @@ ConnectionRequest request_from_option_files(const std::vector<OptionFileEntry>& 
       request.user = entry.value;
     } else if (entry.key == "password") {
       // A bare "password" means "ask", as with the mysql client.
-      if (entry.has_value) request.password = entry.value;
+      request.password = entry.has_value ? std::optional(entry.value) : std::nullopt;
+      request.ask_password = !entry.has_value;
     } else if (entry.key == "ssl_mode") {
       request.ssl_mode = parse_ssl_mode(entry.value);
       if (!request.ssl_mode) bad("must be DISABLED, PREFERRED, REQUIRED or VERIFY_IDENTITY");
@@ -204,7 +205,10 @@ ConnectionRequest merged(ConnectionRequest first, const ConnectionRequest& secon
     if (!mine) mine = theirs;
   };
   take(first.user, second.user);
-  take(first.password, second.password);
+  if (!first.password && !first.ask_password) {
+    first.password = second.password;
+    first.ask_password = second.ask_password;
+  }
   take(first.ssl_mode, second.ssl_mode);
   take(first.ssl_ca, second.ssl_ca);
   take(first.ssl_cert, second.ssl_cert);

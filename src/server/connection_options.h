@@ -23,6 +23,7 @@ struct ConnectionRequest {
   std::optional<std::string> socket;
   std::optional<std::string> user;
   std::optional<std::string> password;
+  bool ask_password = false;  // in place of a password: an option file has a bare "password"
   std::optional<SslMode> ssl_mode;
   std::optional<std::string> ssl_ca;
   std::optional<std::string> ssl_cert;

@@ -4,26 +4,32 @@
 #include <fmt/format.h>
 #include <netdb.h>
 
-#include <cmath>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <vector>
+#include <optional>
+#include <thread>
 
 namespace dbaudit {
 namespace {
 
-// One look-up. getaddrinfo_a writes into it whenever the answer comes, so an abandoned one must live on.
+// Shared with the thread that looks up, which may be left behind: it finds its memory in place whenever it ends.
 struct LookUp {
   std::string host;
-  addrinfo hints{};
-  gaicb request{};
+  std::mutex mutex;
+  std::condition_variable done;
+  std::optional<int> code;  // getaddrinfo's; nothing before it returned
 };
 
-void abandon(std::unique_ptr<LookUp> look_up) {
-  static std::mutex mutex;
-  static std::vector<std::unique_ptr<LookUp>> abandoned;
-  const std::lock_guard lock(mutex);
-  abandoned.push_back(std::move(look_up));
+void look_up(const std::shared_ptr<LookUp>& shared) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int code = getaddrinfo(shared->host.c_str(), nullptr, &hints, &found);
+  if (code == 0) freeaddrinfo(found);
+  const std::lock_guard lock(shared->mutex);
+  shared->code = code;
+  shared->done.notify_all();
 }
 
 }  // namespace
@@ -33,32 +39,20 @@ Status check_host_resolves(const std::string& host, Seconds limit) {
   if (inet_pton(AF_INET, host.c_str(), &numeric) == 1 || inet_pton(AF_INET6, host.c_str(), &numeric) == 1)
     return success();
 
-  auto look_up = std::make_unique<LookUp>();
-  look_up->host = host;
-  look_up->hints.ai_socktype = SOCK_STREAM;
-  look_up->request.ar_name = look_up->host.c_str();
-  look_up->request.ar_request = &look_up->hints;
-  gaicb* list[] = {&look_up->request};
-  if (const int code = getaddrinfo_a(GAI_NOWAIT, list, 1, nullptr); code != 0) {
-    return Error{ErrorKind::unreachable, fmt::format("cannot look up host {}: {}", host, gai_strerror(code))};
-  }
-  const double whole = std::floor(limit.count());
-  const timespec wait{static_cast<time_t>(whole), static_cast<long>((limit.count() - whole) * 1e9)};
-  const gaicb* const waiting[] = {&look_up->request};
-  int code = EAI_INTR;
-  while (code == EAI_INTR) code = gai_suspend(waiting, 1, &wait);
-  code = gai_error(&look_up->request);
-  if (code == EAI_INPROGRESS) {
-    if (gai_cancel(&look_up->request) != EAI_CANCELED) abandon(std::move(look_up));
+  const auto shared = std::make_shared<LookUp>();
+  shared->host = host;
+  // getaddrinfo has no time limit, and glibc's getaddrinfo_a keeps threads that sanitizers cannot follow.
+  std::thread(look_up, shared).detach();
+  std::unique_lock lock(shared->mutex);
+  if (!shared->done.wait_for(lock, limit, [&shared] { return shared->code.has_value(); })) {
     return Error{ErrorKind::timeout,
                  fmt::format("cannot look up host {}: no answer in {}", host, format_duration(limit.count())),
                  "Is the name server (DNS) reachable?"};
   }
-  if (code != 0) {
-    return Error{ErrorKind::unreachable, fmt::format("cannot look up host {}: {}", host, gai_strerror(code)),
+  if (*shared->code != 0) {
+    return Error{ErrorKind::unreachable, fmt::format("cannot look up host {}: {}", host, gai_strerror(*shared->code)),
                  "Check the host name"};
   }
-  freeaddrinfo(look_up->request.ar_result);
   return success();
 }
 

@@ -2,6 +2,7 @@
 
 import re
 import socket
+import time
 
 import pytest
 
@@ -380,6 +381,32 @@ def test_a_password_is_never_an_argument(refused, arguments):
 ])  # fmt: skip
 def test_bad_query_connects_nowhere(refused, sql, said):
     assert said in "\n".join(refused(sql, command="query"))
+
+
+COSTLY = {
+    "long texts": "WITH RECURSIVE t(x) AS (SELECT 'aaaaaaaa' UNION ALL SELECT replace(x, 'a', 'aa') FROM t) SELECT max(length(x)) FROM t",
+    "slow calls": "WITH RECURSIVE t(a, b, n) AS (SELECT printf('%.*c', 30000, 'a'), printf('%.*c', 15000, 'a') || 'b', 1"
+    " UNION ALL SELECT a, b, instr(a, b) FROM t) SELECT max(n) FROM t",
+    "patterns": "WITH RECURSIVE t(a, b, n) AS (SELECT printf('%.*c', 60000, 'a'), replace(printf('%.*c', 400, 'x'), 'x', '%a') || 'b', 1"
+    " UNION ALL SELECT a, b, a LIKE b FROM t) SELECT max(n) FROM t",
+    "long patterns": "SELECT 'a' LIKE printf('%.*c', 2000, '%')",
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_costly_rule_ends_within_the_time_limit(refused, tmp_path, name):
+    """What one function call costs is no step of work to SQLite; it must end all the same, and soon."""
+    setting = "(SELECT wait_timeout FROM global_variables WHERE server_id = :server_id AND :limit > 0)"
+    path = rule_file(tmp_path, 1, with_sql(f"SELECT 'x' AS subject, ({COSTLY[name]}) AS ok, {setting} AS wait_timeout_s"))
+    begun = time.monotonic()
+    assert re.search("stopped: |too complex", problem_of(path, refused("--rules", path)))
+    assert time.monotonic() - begun < 20
+
+
+@pytest.mark.parametrize("choice", [["--only", "VAR001"], ["--skip", "TST001"]])
+def test_rule_that_is_left_out_is_checked_all_the_same(refused, tmp_path, choice):
+    path = rule_file(tmp_path, 1, replaced("v.wait_timeout <=", "v.wait_timeuot <="))
+    assert "did you mean 'wait_timeout'" in problem_of(path, refused("--rules", path, *choice))
 
 
 def test_query_that_loops_is_stopped(dbaudit):

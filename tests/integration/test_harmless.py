@@ -9,7 +9,11 @@ import pytest
 
 from polling import wait_for
 
-HARMLESS = re.compile(r"SELECT |SHOW |XA RECOVER( CONVERT XID| FORMAT='SQL')$|SET NAMES |SET SESSION |SET autocommit=1$")
+# SHOW OPEN TABLES reads the table cache and opens nothing; it waited in none of the stalls (test_locks.py).
+HARMLESS = re.compile(
+    r"SELECT |SHOW (?!OPEN TABLES)|SHOW OPEN TABLES WHERE In_use > 0$|XA RECOVER( CONVERT XID| FORMAT='SQL')$|"
+    r"SET NAMES |SET SESSION |SET autocommit=1$"
+)
 # Words that make a SELECT or SET do more than look; each of these would have side effects, wait, or open user tables.
 HARMFUL = re.compile(
     r"\b(GLOBAL\s+\w+\s*=|PERSIST\b|INTO|FOR\s+(UPDATE|SHARE)|LOCK\s+IN|GET_LOCK|SLEEP|BENCHMARK|LOAD_FILE|PASSWORD|"
@@ -17,7 +21,6 @@ HARMFUL = re.compile(
     r"INNODB_TABLESTATS|FILES)\b|sys\.|TABLE STATUS|CREATE TABLE|FULL COLUMNS|INDEX\b)",
     re.IGNORECASE,
 )
-# SHOW OPEN TABLES reads the table cache and opens nothing; it waited in none of the stalls (test_locks.py).
 COMMANDS = {
     "locks": ["locks"],
     "audit": ["audit"],
@@ -70,9 +73,9 @@ def test_every_statement_only_looks_without_any_privilege(server, dbaudit):
 
 def test_offline_commands_connect_nowhere(server, dbaudit):
     server.account("aud", grants_of(server))
-    assert dbaudit("snapshot", "-o", "s.db", server=server).code == 0
+    assert dbaudit("snapshot", "-o", "s.db", server=server).code in (0, 3)
     with server.general_log() as log:
-        for command in (["audit", "--from", "s.db"], ["query", "--from", "s.db", "SELECT 1"], ["rules", "list"], ["schema"], ["grants", "--flavor", server.flavor]):
+        for command in (["audit", "--from", "s.db"], ["locks", "--from", "s.db"], ["query", "--from", "s.db", "SELECT 1"], ["rules", "list"], ["schema"], ["grants", "--flavor", server.flavor]):
             dbaudit(*command, env={"DBAUDIT_PASSWORD": "pw"})
         assert not list(log.statements("aud"))
 

@@ -101,13 +101,14 @@ def test_no_color_and_color_are_honoured(server, dbaudit, aud):
 @pytest.mark.parametrize("columns", [80, 100])
 def test_text_fits_the_terminal(server, dbaudit, aud, columns):
     _, text = on_terminal(dbaudit, "audit", "-v", "--color", "never", server=server, columns=columns)
-    words = [line for line in text.splitlines()[:-1] if " " in line.strip()]  # the last one is one line, whatever it takes
+    words = [line for line in text.splitlines() if " " in line.strip()]
     assert max(map(len, words)) <= columns, max(words, key=len)
 
 
-def test_the_last_line_says_how_much_was_judged(server, dbaudit, aud):
-    last = dbaudit("audit", server=server).out.splitlines()[-1]
-    assert re.fullmatch(r"1 of 1 server read; \d+ judged: \d+ errors?, \d+ warnings?, \d+ info, \d+ passed; \d+ unknown, \d+ not applicable", last), last
+def test_the_last_lines_say_how_much_was_judged(server, dbaudit, aud):
+    judged, rest = dbaudit("audit", server=server).out.splitlines()[-2:]
+    assert re.fullmatch(r"1 of 1 server read; \d+ judged: \d+ errors?, \d+ warnings?, \d+ info, \d+ passed", judged), judged
+    assert re.fullmatch(r"\d+ unknown, \d+ not applicable", rest), rest
 
 
 def test_the_summary_counts_the_results(server, dbaudit, aud):
@@ -155,9 +156,9 @@ def test_interval_gives_rates(server, dbaudit, aud):
 # --- the password prompt
 
 
-def prompted(dbaudit, *answers):
+def prompted(dbaudit, *answers, option="-p", question="Password: "):
     """(exit code, what the terminal got, stderr, whether it echoes afterwards): a terminal that is none of 0, 1, 2."""
-    argv = dbaudit.argv("query", "SELECT 1", "-p", "-h", "127.0.0.1", "-P", "1", "-u", "aud", "--timeout", "2s")
+    argv = dbaudit.argv("query", "SELECT 1", option, "-h", "127.0.0.1", "-P", "1", "-u", "aud", "--timeout", "2s")
     read_end, write_end = os.pipe()
     child, leader = pty.fork()
     if child == 0:
@@ -169,7 +170,7 @@ def prompted(dbaudit, *answers):
         os.execve(argv[0], argv, dbaudit.environment(password=None))
     os.close(write_end)
     got = b""
-    while b"Password: " not in got:
+    while question.encode() not in got:
         got += os.read(leader, 1000)
     assert not termios.tcgetattr(leader)[3] & termios.ECHO
     for answer in answers:
@@ -190,6 +191,12 @@ def test_the_prompt_is_silent_with_everything_redirected(dbaudit):
     assert code == 3 and "connect" in errors and "hunter2" not in text + errors and echoes
 
 
+def test_a_bare_password_in_an_option_file_prompts(dbaudit):
+    (dbaudit.home / "my.cnf").write_text("[client]\npassword\n")
+    code, text, errors, echoes = prompted(dbaudit, b"hunter2\n", option="--defaults-file=my.cnf", question="Password for 127.0.0.1:1: ")
+    assert code == 3 and "connect" in errors and "hunter2" not in text + errors and echoes
+
+
 def test_an_interrupted_prompt_leaves_an_echoing_terminal(dbaudit):
     code, text, errors, echoes = prompted(dbaudit, b"hunt", b"\x03")
     assert code == -signal.SIGINT and "hunt" not in text and echoes
@@ -207,6 +214,33 @@ def test_no_password_at_the_prompt_is_told(dbaudit):
 def test_harmless_questions_are_answered(dbaudit, arguments):
     run = dbaudit(*arguments)
     assert run.code == 0 and run.out and run.err == ""
+
+
+EVERY_COMMAND = {
+    "locks": [], "audit": [], "snapshot": ["-o", "s.db"], "query": ["SELECT 1"], "schema": None, "rules list": None, "rules show": ["VAR001"],
+    "rules check": None, "rules test": None, "pools list": None, "pools show": ["hikaricp"], "pools explain": ["p", "--pools", "p.toml"],
+    "grants": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [[], ["rules"], ["pools"]], ids=str)
+def test_groups_of_commands_answer_too_and_forget_nothing(dbaudit, words):
+    assert dbaudit(*words, "--version").out == dbaudit("--version").out
+    assert dbaudit(*words, "--help").code == 0
+    assert dbaudit(*words, "--config", "other.toml", "list").code == 2  # it would be without effect on what follows
+
+
+@pytest.mark.parametrize("command", EVERY_COMMAND)
+def test_every_command_takes_what_is_taken_everywhere(dbaudit, command):
+    words, rest = command.split(), EVERY_COMMAND[command]
+    assert dbaudit(*words, "--version").out == dbaudit("--version").out
+    told = dbaudit(*words, "--help")
+    assert told.code == 0 and "--timeout" in told.out and "--config" in told.out and "--version" in told.out
+    (dbaudit.home / "other.toml").write_text("[rules]\n")
+    (dbaudit.home / "p.toml").write_text('[[pool]]\nname = "p"\nlibrary = "hikaricp"\n')
+    server = [] if rest is None or words[0] in ("rules", "pools") else ["-h", "127.0.0.1", "-P", "1", "-u", "aud"]
+    run = dbaudit(*words, *(rest or []), *server, "--config", "other.toml", "--timeout", "9s")
+    assert run.code == (3 if server else 0), run
 
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["audit", "stray"], ["query"]], ids=" ".join)

@@ -176,6 +176,49 @@ def test_query_on_what_was_not_seen_says_so(server, dbaudit):
     assert run.code == 3 and "transactions is unavailable" in run.err
 
 
+# --- locks
+
+
+def locks(dbaudit, server, user="aud", password="pw"):
+    """(exit code, the JSON report, the text in one line) of `dbaudit locks`."""
+    run = dbaudit("locks", "--format", "json", "--min-wait", "0s", server=server, user=user, password=password)
+    text = dbaudit("locks", "--min-wait", "0s", server=server, user=user, password=password)
+    assert text.code == run.code, f"{run}\n{text}"
+    return run.code, run.json(), re.sub(r"\s+", " ", text.out)
+
+
+def test_full_and_printed_account_see_the_same_stall(server, dbaudit, least):
+    accounts = ({"user": server.root[0], "password": server.root[1]}, least)
+    for account in accounts:
+        code, report, text = locks(dbaudit, server, **account)
+        assert (code, report["waits"]) == (0, []) and "Nobody waits" in text
+        assert not [entry for entry in report["sources"] if "GRANT" in (entry["remedy"] or "")]
+    server.admin("CREATE DATABASE shop")
+    server.admin("CREATE TABLE shop.t (id INT PRIMARY KEY) ENGINE=InnoDB")
+    server.admin("INSERT INTO shop.t VALUES (1)")
+    holder = server.connect(autocommit=False)
+    holder.cursor().execute("SELECT * FROM shop.t FOR UPDATE")
+    waiter = server.background("SELECT * FROM shop.t FOR UPDATE")
+    server.wait_for("SELECT COUNT(*) = 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'", "it waits")
+    for account in accounts:
+        code, report, text = locks(dbaudit, server, **account)
+        assert code == 1 and [wait["connection_id"] for wait in report["waits"]] == [waiter.connection_id]
+        assert [(root["connection_id"], root["remedy"]) for root in report["roots"]] == [(holder.thread_id(), f"KILL {holder.thread_id()}")]
+        assert f"connection {holder.thread_id()}" in text
+
+
+def test_an_account_without_privileges_is_never_told_that_nobody_waits(server, dbaudit):
+    server.account("aud")
+    server.connect()  # somebody else, who might wait
+    code, report, text = locks(dbaudit, server)
+    assert code == 3 and report["waits"] == []
+    told = {entry["source"]: entry["remedy"] for entry in report["sources"]}
+    wanted = {name: remedy for name, remedy in grant_wanted(server).items() if name in told}
+    assert {"sessions", "transactions", "row_lock_waits"} <= wanted.keys()
+    assert {name: told[name] for name in wanted} == wanted
+    assert "Nobody waits" not in text and PROCESS in text
+
+
 # --- the silent kind
 
 
@@ -246,6 +289,31 @@ def test_threads_that_cannot_be_read_make_partial_what_needs_them(server, dbaudi
     for name in ("metadata_locks", "table_handles", "statements", "session_variables", "row_lock_waits"):
         assert (seen[name]["status"], seen[name]["remedy"]) == ("partial", PERFORMANCE_SCHEMA), seen[name]
         assert "'threads'" in seen[name]["reason"]
+
+
+def test_transactions_that_only_began_are_said_to_be_unseen(server, dbaudit):
+    """Read all the same: a rule that needs transactions must stay of use on a server as it is installed."""
+    server.account("aud", ["PROCESS ON *.*", "SELECT ON performance_schema.*"])
+    began = server.connect()
+    began.cursor().execute("BEGIN")
+    count = f"SELECT count(*) AS n FROM transactions WHERE processlist_id = {began.thread_id()}"
+    shown = lambda: (dbaudit("query", count, "--format", "json", server=server).json()[0]["n"], sources(audit(dbaudit, server))["transactions"])
+    if not has_performance_schema(server):
+        found, entry = shown()
+        assert (found, entry["status"]) == (0, "read") and "began and touched nothing" in entry["reason"], entry
+        return
+    found, entry = shown()
+    assert (found, entry["status"], entry["reason"]) == (1, "read", None)
+    switches = [("setup_consumers", "events_transactions_current"), ("setup_instruments", "transaction")]
+    for table, name in switches:
+        switch = f"UPDATE performance_schema.{table} SET ENABLED = %s WHERE NAME = %s"
+        server.admin(switch, ("NO", name))
+        try:
+            found, entry = shown()
+        finally:
+            server.admin(switch, ("YES", name))
+        assert (found, entry["status"]) == (0, "read"), entry
+        assert "began and touched nothing" in entry["reason"] and f"'{name}' is off" in entry["reason"], entry
 
 
 def test_switched_off_consumers_are_said_to_be_off(server, dbaudit):

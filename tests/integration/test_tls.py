@@ -271,6 +271,18 @@ def test_password_prompt_needs_a_terminal(plain, account_of):
     assert run.code == 2 and "--password-stdin" in run.err
 
 
+def test_bare_password_in_an_option_file_asks(plain, option_file, account_of):
+    env = {"DBAUDIT_PASSWORD": "pw"}  # weaker than an option file, as MYSQL_PWD is for the mysql client
+    option_file("[client]\npassword\n")
+    run = account_of(server=plain, env=env, input="pw\n")
+    assert run.code == 2 and "there is none; use --password-file" in run.err, run
+    assert account_of("--password-stdin", server=plain, input="pw\n") == "aud@%"
+    option_file("[client]\npassword\n[dbaudit]\npassword = pw\n")
+    assert account_of(server=plain) == "aud@%"
+    option_file("[client]\npassword = pw\n[dbaudit]\npassword\n")
+    assert account_of(server=plain).code == 2
+
+
 def test_urls(plain, dbaudit, account_of):
     env = {"DBAUDIT_PASSWORD": "pw"}
     assert account_of("--url", f"mysql://aud@127.0.0.1:{plain.port}", env=env) == "aud@%"

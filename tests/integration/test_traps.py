@@ -73,7 +73,7 @@ STATEMENTS = "SELECT s.processlist_id AS id, s.info, t.sql_text FROM sessions s 
 @pytest.mark.parametrize("name", NASTY)
 def test_any_statement_text_goes_through_every_output(server, dbaudit, aud, name):
     waiter = running(server, NASTY[name])
-    assert dbaudit("snapshot", "-o", "s.db", server=server).code == 0
+    assert dbaudit("snapshot", "-o", "s.db", server=server).code in (0, 3)
     assert (dbaudit.home / "s.db").stat().st_size < 1 << 20
     for source in ({"server": server}, {}):
         offline = [] if source else ["--from", "s.db"]

@@ -50,6 +50,20 @@ library = "hikaricp"
   CHECK(config.pools.size() == 1);
 }
 
+TEST_CASE("ssl_mode is taken in any case, as on the command line") {
+  for (const char* written : {"VERIFY_IDENTITY", "verify_identity", "Verify_Identity"}) {
+    CAPTURE(written);
+    Problems problems;
+    const Config config = parse(
+        "[[server]]\nname = \"a\"\nurl = \"mysql://db\"\nssl_mode = \"" + std::string(written) + "\"\n", problems);
+    CHECK(problems.text() == "");
+    CHECK(config.servers.at(0).ssl_mode == "VERIFY_IDENTITY");
+  }
+  Problems problems;
+  parse("[[server]]\nname = \"a\"\nurl = \"mysql://db\"\nssl_mode = \"maybe\"\n", problems);
+  CHECK(problems.text().find("'ssl_mode' is \"maybe\", it must be one of DISABLED") != std::string::npos);
+}
+
 TEST_CASE("mistakes in dbaudit.toml, all at once") {
   Problems problems;
   parse(R"([rules]

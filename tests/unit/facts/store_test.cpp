@@ -1,7 +1,9 @@
 #include "facts/store.h"
 
 #include <doctest/doctest.h>
+
 #include <unistd.h>
+#include <chrono>
 
 #include <filesystem>
 #include <fstream>
@@ -17,7 +19,7 @@ namespace {
 std::string refusal(const std::string& sql) {
   Store store;
   SqlCheck check;
-  Result<Query> query = store.untrusted_query(sql, 1'000'000, check);
+  Result<Query> query = store.untrusted_query(sql, {.steps = 1'000'000}, check);
   if (!query) return query.error().message;
   Result<bool> more = true;
   while (more && *more) more = query->next();
@@ -59,8 +61,48 @@ TEST_CASE("a misspelt column or table is named with the nearest one, and its lin
   CHECK(refusal("SELECT 1 FROM sesions") == "no such table: sesions; did you mean 'sessions'?");
   Store store;
   SqlCheck check;
-  CHECK_FALSE(store.untrusted_query("SELECT name,\n  nme\nFROM server", 1000, check).ok());
+  CHECK_FALSE(store.untrusted_query("SELECT name,\n  nme\nFROM server", {.steps = 1000}, check).ok());
   CHECK(check.error_line == 1);
+}
+
+TEST_CASE("one costly call of a function is bounded, and so are many") {
+  // Twice as long with every step: without a limit, gibibytes.
+  const std::string doubling =
+      "WITH RECURSIVE t(x) AS (SELECT 'aaaaaaaaaaaaaaaa' UNION ALL SELECT {} FROM t) SELECT count(*) FROM t";
+  for (const std::string grow : {"x || x", "replace(x, 'a', 'aa')", "hex(x)", "quote(x || x)"}) {
+    CAPTURE(grow);
+    std::string sql = doubling;
+    sql.replace(sql.find("{}"), 2, grow);
+    CHECK(refusal(sql).find("stopped: it makes a text or row longer than 65536 bytes") == 0);
+  }
+  Store printing;
+  SqlCheck no_reads;
+  Result<Query> wide =
+      printing.untrusted_query("SELECT printf('%*s', 1000000000, '') IS NULL", {.steps = 1000}, no_reads);
+  REQUIRE(wide.ok());
+  REQUIRE(wide->next().value());
+  CHECK(wide->integer(0) == 1);  // printf() gives NULL in place of an error
+  const std::string many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) ";
+  CHECK(refusal(many + "SELECT length(group_concat('0123456789')) FROM n").find("stopped: it makes a text") == 0);
+  CHECK(refusal("SELECT 'x' LIKE printf('%2000s', '')").find("pattern too complex") != std::string::npos);
+
+  // What is allowed for one call costs a moment, and then the clock is looked at.
+  for (const std::string slow : {"instr(a, b)", "length(replace(a, b, 'x'))", "a LIKE '%a%a%a%a%a%b'"}) {
+    CAPTURE(slow);
+    Store store;
+    SqlCheck check;
+    const auto begin = std::chrono::steady_clock::now();
+    Result<Query> query = store.untrusted_query(
+        "WITH RECURSIVE t(a, b, n) AS (SELECT printf('%.*c', 30000, 'a'), printf('%.*c', 15000, 'a') || 'b', 1 "
+        "UNION ALL SELECT a, b, " +
+            slow + " FROM t) SELECT max(n) FROM t",
+        {.steps = 1'000'000'000, .time = Seconds{0.2}}, check);
+    REQUIRE(query.ok());
+    const Result<bool> more = query->next();
+    REQUIRE_FALSE(more.ok());
+    CHECK(more.error().kind == ErrorKind::timeout);
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
+  }
 }
 
 TEST_CASE("what a statement reads is recorded") {
@@ -69,7 +111,7 @@ TEST_CASE("what a statement reads is recorded") {
   REQUIRE(store
               .untrusted_query(
                   "SELECT s.user FROM sessions s JOIN global_variables v USING (server_id) WHERE v.wait_timeout > 5",
-                  1000, check)
+                  {.steps = 1000}, check)
               .ok());
   CHECK(check.reads.contains({"sessions", "user"}));
   CHECK(check.reads.contains({"global_variables", "wait_timeout"}));

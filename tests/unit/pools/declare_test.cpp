@@ -35,6 +35,7 @@ settings = { maximumPoolSize = 20 }
   CHECK(d.fact("library_version") == Value{"5.1.0"});
   CHECK(d.fact("account_user") == Value{"checkout"});
   CHECK(d.number("instances") == 6);
+  CHECK(d.number("instances_declared") == 1);
   CHECK(d.number("surge_instances") == 2);
   CHECK(d.number("terminating") == 1);
   CHECK(d.number("blue_green") == 1);
@@ -58,6 +59,7 @@ TEST_CASE("what is not declared is NULL or the contract's default, never a guess
     CHECK(is_null(d.fact(column)));
   }
   CHECK(d.number("instances") == 1);
+  CHECK(d.number("instances_declared") == 0);
   CHECK(d.number("surge_instances") == 0);
   CHECK(d.number("rolls_back_on_error") == 1);
   CHECK(d.number("interactive") == 0);

@@ -43,6 +43,15 @@ TEST_CASE("pools explain: every number with where it came from") {
   }
 }
 
+TEST_CASE("pools explain: instances that are not declared are said to be counted as one") {
+  Declared d = declared("hikaricp", "5.1.0", "");
+  const Result<std::string> text = explain_pool(d.store, "p", d.libraries);
+  REQUIRE(text.ok());
+  INFO(*text);
+  CHECK(fits(*text));
+  CHECK(text->find("instances 1 (not declared)") != std::string::npos);
+}
+
 TEST_CASE("pools explain: a pool that is not declared") {
   Declared d = declared("hikaricp", "5.1.0", "");
   const Result<std::string> text = explain_pool(d.store, "pp", d.libraries);

@@ -56,6 +56,8 @@ Error cannot_write(const std::string& path, const std::string& why) {
 
 // Created first and empty, so that nobody else ever may read it.
 Status create_partial(const std::string& path) {
+  // Its partial file could be made, and only the final name would fail.
+  if (path.empty()) return cannot_write(path, "the name is empty");
   struct stat info {};
   if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) return cannot_write(path, "it exists and is no file");
   const std::string partial = partial_name(path);

@@ -141,7 +141,7 @@ def test_is_for_its_owners_eyes_only(server, dbaudit, aud):
     assert stat.S_IMODE((dbaudit.home / "s.db").stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("place", ["no/such/folder/s.db", "folder", "/dev/null"])
+@pytest.mark.parametrize("place", ["no/such/folder/s.db", "folder", "/dev/null", ""])
 def test_an_unwritable_place_is_told_before_anything_is_sent(server, dbaudit, aud, place):
     (dbaudit.home / "folder").mkdir()
     with server.general_log() as log:

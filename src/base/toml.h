@@ -55,10 +55,10 @@ const T* TomlValue::get() const {
 std::optional<TomlValue> parse_toml_file(const std::string& path, Problems& problems);
 std::optional<TomlValue> parse_toml(std::string_view text, const std::string& file, Problems& problems);
 
-// Reads one table key by key. What was not read when `finish` is called is an unknown key, reported with the nearest
-// known name. The getters report a wrong type and then return nothing, like a missing key.
 enum class Spelling { exact, any_case };
 
+// Reads one table key by key. What was not read when `finish` is called is an unknown key, reported with the nearest
+// known name. The getters report a wrong type and then return nothing, like a missing key.
 class TomlReader {
  public:
   // `where` names the table in messages ("[[pool]] 'checkout'", "rule POOL001"). `value` must be a table and, like

@@ -41,10 +41,10 @@ struct Pool {
   int url_line = 0;
 
   std::int64_t instances = 1;
-  bool instances_declared = false;
   Surge max_surge;
   std::int64_t terminating = 0;
   bool blue_green = false;
+  bool instances_declared = false;  // else one is counted, and said to be
   std::int64_t processes_per_instance = 1;
   std::optional<std::int64_t> threads_per_process;
 

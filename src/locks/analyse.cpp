@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include "locks/lock_report.h"
 
 namespace dbaudit {

@@ -57,7 +57,6 @@ struct RowLockWait {
   std::optional<std::int64_t> waiting_id;
   std::optional<std::int64_t> blocking_id;
   std::optional<std::int64_t> blocking_thread_id;
-  std::string waiting_trx_id;
   std::string blocking_trx_id;  // "0": one of MariaDB's transactions that only read
   std::string requested_mode;
   std::string blocking_mode;

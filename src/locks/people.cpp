@@ -34,6 +34,8 @@ void identify_people(LockReport& report, Store& store, std::int64_t server_id) {
     }
   }
   if (ids.empty()) return;
+  // Without the patterns nobody can be told from a program.
+  if (!store.query("SELECT 1 FROM human_client").next().value()) return;
   Query query = store.query(fmt::format("{}({})", kPeople, join(ids, ",")));
   query.bind("id", server_id);
   while (query.next().value()) {

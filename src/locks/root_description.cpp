@@ -28,10 +28,9 @@ std::string first_words(const std::optional<std::string>& statement) {
 std::string state_of_idle(const LockRoot& root, const LockSession& session, bool in_transaction) {
   const auto holds = [&](const auto& matches) { return std::any_of(root.holds.begin(), root.holds.end(), matches); };
   if (holds([](const RootLock& l) {
-        return (l.object.type == "GLOBAL" && l.lock == "SHARED") || starts_with(l.lock, "BACKUP_FTWRL");
+        const bool scoped = l.object.type == "GLOBAL" || l.object.type == "COMMIT";
+        return (scoped && l.lock == "SHARED") || starts_with(l.lock, "BACKUP_FTWRL");
       }))
-    return "global_read_lock";
-  if (holds([](const RootLock& l) { return (l.object.type == "COMMIT" && l.lock == "SHARED"); }))
     return "global_read_lock";
   const auto is_stage = [](const RootLock& l) {
     return l.object.type == "BACKUP" && (starts_with(l.lock, "BACKUP_START") || starts_with(l.lock, "BACKUP_FLUSH") ||

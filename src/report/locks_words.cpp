@@ -156,7 +156,8 @@ std::string LockWords::verdict() const {
       fmt::format("{} {}{}: {}", report_.roots.size() == 1 ? "; one holds them up," : "; first of all", who(first.node),
                   first.program_name ? fmt::format(" in {}", shown(*first.program_name)) : "", state(first));
   if (first.certainty == Certainty::inferred) text += " (inferred)";
-  if (report_.roots.size() > 1) text += fmt::format("; {} more hold locks as well", report_.roots.size() - 1);
+  if (report_.roots.size() > 1)
+    text += fmt::format("; {} up others", counted(report_.roots.size() - 1, "more holds", "more hold"));
   return text + ".";
 }
 

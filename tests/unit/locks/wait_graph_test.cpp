@@ -100,7 +100,6 @@ TEST_CASE("a cycle across layers names its members, and nobody behind it") {
   RowLockWait row;
   row.waiting_id = 2;
   row.blocking_id = 1;
-  row.waiting_trx_id = "20";
   row.blocking_trx_id = "10";
   known.row_waits = {row};
   const LockReport report = analyse_locks(known);
@@ -134,7 +133,6 @@ TEST_CASE("several readers with row locks on MariaDB: one of them, and nobody is
   known.transactions[2].wait_s = 5;
   RowLockWait row;
   row.waiting_id = 3;
-  row.waiting_trx_id = "77";
   row.blocking_trx_id = "0";
   known.row_waits = {row};
   const LockReport two = analyse_locks(known);
@@ -239,6 +237,20 @@ TEST_CASE("one table of two is asked for") {
   CHECK(report.shown.size() == 1);
   REQUIRE(report.roots.size() == 1);
   CHECK(id_of(report, report.roots.front()) == 3);
+}
+
+TEST_CASE("whether it is a person, is not known without the patterns of programs that people use") {
+  Store store(Tables::without_wide);
+  store.insert("sessions", {"server_id", "processlist_id"}).row(1, 1);
+  store.insert("connection_attributes", {"server_id", "processlist_id", "program_name"}).row(1, 1, "app");
+  LockFacts known = facts();
+  known.metadata_locks = {lock(1, "SHARED_READ", true), lock(2, "EXCLUSIVE", false)};
+  LockReport report = analyse_locks(known);
+  identify_people(report, store, 1);
+  CHECK_FALSE(report.roots.front().human.has_value());
+  store.insert("human_client", {"name", "attribute", "pattern"}).row("DataGrip", "program_name", "datagrip*");
+  identify_people(report, store, 1);
+  CHECK(report.roots.front().human == false);
 }
 
 // 10,000 readers, 5,000 who wait for them and 5,000 who wait behind those: pairs would be a hundred million.

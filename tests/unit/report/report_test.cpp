@@ -2,11 +2,9 @@
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
+#include "golden.h"
 #include "report/table.h"
 
 using namespace dbaudit;
@@ -67,15 +65,6 @@ AuditResult example() {
   other.reason = "no pool is declared for this server";
   audit.results.push_back(other);
   return audit;
-}
-
-// Compares with tests/golden/NAME; with DBAUDIT_UPDATE_GOLDEN set, writes it anew.
-void check_golden(const std::string& name, const std::string& text) {
-  const std::string path = std::string(DBAUDIT_GOLDEN) + "/" + name;
-  if (std::getenv("DBAUDIT_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
-  std::ostringstream golden;
-  golden << std::ifstream(path).rdbuf();
-  CHECK(text == golden.str());
 }
 
 }  // namespace

@@ -254,6 +254,8 @@ def stall_of(server, scenario):
     try:
         scenario(stall)
         check(stall)
+        # Whoever looks now must not be shown a copy from before the stall; see is_waiting().
+        time.sleep(0.12)
         yield stall
     finally:
         # Whoever waits is ended first: what is taken back must not wait behind them.

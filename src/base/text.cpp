@@ -122,9 +122,16 @@ std::string json_without_controls(std::string_view json) {
   std::string out;
   out.reserve(json.size());
   while (!json.empty()) {
+    // Nearly all of it is ASCII, whose controls a JSON writer has escaped already.
+    const auto other =
+        std::find_if(json.begin(), json.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x7f; });
+    const auto plain = static_cast<std::size_t>(other - json.begin());
+    out.append(json.substr(0, plain));
+    json.remove_prefix(plain);
+    if (json.empty()) break;
     const CodePoint point = first_code_point(json);
     const std::size_t length = std::max<std::size_t>(point.length, 1);
-    if (point.value >= 0x7f && moves_the_cursor(point.value)) {
+    if (moves_the_cursor(point.value)) {
       out += fmt::format("\\u{:04x}", point.value);
     } else {
       out.append(json.substr(0, length));

@@ -16,7 +16,8 @@ namespace {
 struct Entry {
   const char* source;
   Collector collect;
-  bool for_locks;  // part of Scope::locks
+  bool for_locks;                                            // part of Scope::locks
+  std::string (*first_statement)(const Reading&) = nullptr;  // where the source before it has many rows
 };
 
 // Every source, in reading order. Some need what earlier ones found: transactions tell whether PROCESS is there,
@@ -24,12 +25,12 @@ struct Entry {
 // close together.
 constexpr std::array<Entry, 14> kCollectors{{
     {"global_variables", collect_global_variables, false},
-    {"status", collect_status, true},
+    {"status", collect_status, true, first_status_statement},
     {"instruments", collect_instruments, true},
-    {"transactions", collect_transactions, true},
-    {"sessions", collect_sessions, true},
-    {"metadata_locks", collect_metadata_locks, true},
-    {"row_lock_waits", collect_row_lock_waits, true},
+    {"transactions", collect_transactions, true, first_transactions_statement},
+    {"sessions", collect_sessions, true, first_sessions_statement},
+    {"metadata_locks", collect_metadata_locks, true, first_metadata_locks_statement},
+    {"row_lock_waits", collect_row_lock_waits, true, first_row_lock_waits_statement},
     {"table_handles", collect_table_handles, true},
     {"statements", collect_statements, true},
     {"connection_attributes", collect_connection_attributes, true},
@@ -99,12 +100,13 @@ std::optional<Error> read_identity(Connection& connection, const Clock& clock, S
 
 bool in_scope(const Entry& entry, Scope scope) { return scope == Scope::everything || entry.for_locks; }
 
-// The plugin's locks need nothing that other sources find. There are thousands of them, and they are stored while the
+// Of thousands of locks that the plugin shows, all are wanted, whatever other sources find: they are stored while the
 // server works on what is asked next.
 void bring_plugin_forward(const Reading& reading, std::vector<Entry>& order, std::size_t place) {
   const auto locks = std::find_if(order.begin(), order.end(),
                                   [](const Entry& entry) { return entry.collect == collect_metadata_locks; });
-  if (!reading.performance_schema && reads_lock_plugin(reading) && locks != order.end())
+  if (reading.request.scope == Scope::everything && !reading.performance_schema && reads_lock_plugin(reading) &&
+      locks != order.end())
     std::rotate(order.begin() + static_cast<std::ptrdiff_t>(place), locks, locks + 1);
 }
 
@@ -116,6 +118,11 @@ void read_sources(Reading& reading) {
                [&](const Entry& entry) { return in_scope(entry, reading.request.scope); });
   for (std::size_t i = 0; i < order.size(); ++i) {
     const Entry& entry = order[i];
+    reading.begin_next_source = [&reading, &order, next = i + 1] {
+      if (next >= order.size() || order[next].first_statement == nullptr) return;
+      if (std::string sql = order[next].first_statement(reading); !sql.empty())
+        reading.connection.begin(std::move(sql));
+    };
     const auto begin = std::chrono::steady_clock::now();
     SourceOutcome outcome;
     if (gone) {

@@ -63,6 +63,7 @@ std::optional<Error> read_origins_mysql(Reading& reading, const NamedValues& val
   NamedValues persisted;
   Result<Rows> stored = reading.connection.query(kPersisted);
   if (!stored) return stored.error();
+  reading.begin_next_source();
   while (stored->next()) {
     const std::string name = to_lower(stored->text(0));
     persisted[name] = stored_value(name, stored->text(1));
@@ -90,6 +91,7 @@ std::optional<Error> read_origins_mysql(Reading& reading, const NamedValues& val
 std::optional<Error> read_origins_mariadb(Reading& reading, const NamedValues& values) {
   Result<Rows> origins = reading.connection.query(kOriginMariadb);
   if (!origins) return origins.error();
+  reading.begin_next_source();
   Insert insert = reading.store.insert("variables_info", kColumns);
   while (origins->next()) {
     const std::string name = to_lower(origins->text(0));

@@ -7,7 +7,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
+#include "base/sql_text.h"
 #include "base/text.h"
 #include "collect/privileges.h"
 #include "collect/source.h"
@@ -35,6 +37,13 @@ constexpr std::string_view kPlugin =
     "SELECT THREAD_ID, LOCK_TYPE, TABLE_SCHEMA, TABLE_NAME, LOCK_MODE, LOCK_TIME_MS "
     "FROM information_schema.METADATA_LOCK_INFO";
 
+// Of the locks on tables, those that readers and writers hold matter only where a waiting statement names the table;
+// the stronger ones may also stand in the way behind a view, a trigger or a routine. The server makes its list of all
+// locks in any case, and this spares sending and storing thousands of them in the middle of a stall.
+constexpr std::string_view kPluginContested =
+    " WHERE LOCK_TYPE <> 'Table metadata lock' OR LOCK_MODE NOT IN ('MDL_SHARED', 'MDL_SHARED_HIGH_PRIO', "
+    "'MDL_SHARED_READ', 'MDL_SHARED_WRITE')";
+
 const std::string kInstrument = "wait/lock/metadata/sql/mdl";
 const std::string kGlobalInstrumentation = "global_instrumentation";
 constexpr const char* kPluginRemedy =
@@ -50,6 +59,44 @@ std::string object_type_of_plugin(std::string_view type) {
   if (word.rfind("Stored ", 0) == 0) word.erase(0, 7);
   for (char& c : word) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return word;
+}
+
+std::string as_hex(std::string_view text) {
+  std::string hex;
+  for (const char c : text) hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return hex;
+}
+
+// Every name in the statements of those who wait; nothing when they do not tell all names.
+std::optional<std::set<std::string>> names_in(const std::set<std::string>& statements) {
+  constexpr std::size_t kMostNames = 1000;
+  constexpr std::size_t kCutInCharacter = 4;
+  std::set<std::string> names;
+  for (const std::string& statement : statements) {
+    if (statement.size() + kCutInCharacter > kStatementBytes) return std::nullopt;
+    for (const SqlToken& token : sql_tokens(statement)) {
+      if (token.kind != SqlTokenKind::word && token.kind != SqlTokenKind::identifier) continue;
+      // DROP DATABASE asks for tables that it does not name.
+      if (equals_ignoring_case(token.text, "DATABASE") || equals_ignoring_case(token.text, "SCHEMA"))
+        return std::nullopt;
+      names.insert(token.text);
+    }
+  }
+  return names.size() > kMostNames ? std::nullopt : std::optional(names);
+}
+
+std::string plugin_sql(const Reading& reading) {
+  std::string sql(kPlugin);
+  if (reading.request.scope == Scope::everything) return sql;
+  const std::optional<std::set<std::string>> names = names_in(reading.waiting_statements);
+  if (!names) return sql;
+  sql += kPluginContested;
+  const char* before = " OR TABLE_NAME IN (";
+  for (const std::string& name : *names) {
+    sql += fmt::format("{}_utf8mb4 X'{}'", before, as_hex(name));
+    before = ", ";
+  }
+  return names->empty() ? sql : sql + ")";
 }
 
 // Applications put what they like into the name of a user lock.
@@ -75,10 +122,14 @@ bool is_left_behind(const Reading& reading, std::optional<std::int64_t> thread, 
   return current != reading.transaction_event_of_thread.end() && *event < current->second;
 }
 
+std::string_view performance_schema_sql(const Reading& reading) {
+  return reading.request.scope == Scope::everything ? kPerformanceSchema : kContested;
+}
+
 Result<std::int64_t> read_performance_schema(Reading& reading) {
-  const bool all = reading.request.scope == Scope::everything;
-  Result<Rows> rows = reading.connection.query(all ? kPerformanceSchema : kContested);
+  Result<Rows> rows = reading.connection.query(performance_schema_sql(reading));
   if (!rows) return rows.error();
+  reading.begin_next_source();
   const std::string type_is = reading.version.min_mysql(9, 0) ? "current" : "as_requested";
   Insert insert = reading.store.insert("metadata_locks");
   std::int64_t count = 0;
@@ -98,16 +149,26 @@ Result<std::int64_t> read_performance_schema(Reading& reading) {
   return count;
 }
 
+bool reads_lock_table(const Reading& reading) {
+  return reading.performance_schema && !reading.is_off(kInstrument) && !reading.is_off(kGlobalInstrumentation);
+}
+
 Result<std::int64_t> read_plugin(Reading& reading) {
-  Result<Rows> rows = reading.connection.query(kPlugin);
+  Result<Rows> rows = reading.connection.query(plugin_sql(reading));
   if (!rows) return rows.error();
+  if (!reads_lock_table(reading)) reading.begin_next_source();
   Insert insert = reading.store.insert("metadata_locks");
   std::int64_t count = 0;
+  std::string plugin_type;
+  std::string type;
   while (rows->next()) {
     std::optional<std::int64_t> id = rows->integer(0);
     if (id == reading.connection_id) continue;
     if (id == 0) id.reset();  // a background thread
-    const std::string type = object_type_of_plugin(rows->view(1));
+    if (const std::string_view next = rows->view(1); next != plugin_type) {
+      plugin_type = next;
+      type = object_type_of_plugin(plugin_type);
+    }
     std::optional<std::string_view> schema = rows->optional_view(2);
     std::optional<std::string_view> name = rows->optional_view(3);
     // The plugin puts a user lock's name where the schema belongs.
@@ -134,9 +195,7 @@ void read_awaited_user_locks(Reading& reading) {
   if (names.empty()) return;
   std::string sql = "SELECT ";
   for (const std::string& name : names) {
-    sql += sql.back() == ' ' ? "IS_USED_LOCK(CONVERT(X'" : ", IS_USED_LOCK(CONVERT(X'";
-    for (const char c : name) sql += fmt::format("{:02x}", static_cast<unsigned char>(c));
-    sql += "' USING utf8mb4))";
+    sql += fmt::format("{}IS_USED_LOCK(_utf8mb4 X'{}')", sql.back() == ' ' ? "" : ", ", as_hex(name));
   }
   Result<Rows> rows = reading.connection.query(sql);
   if (!rows || !rows->next()) return;
@@ -170,12 +229,16 @@ bool reads_lock_plugin(const Reading& reading) {
          !reading.is_off("METADATA_LOCK_INFO");
 }
 
+std::string first_metadata_locks_statement(const Reading& reading) {
+  const bool by_waiters = reading.request.scope == Scope::locks;
+  if (reads_lock_plugin(reading)) return by_waiters ? "" : plugin_sql(reading);
+  return reads_lock_table(reading) ? std::string(performance_schema_sql(reading)) : "";
+}
+
 SourceOutcome collect_metadata_locks(Reading& reading) {
   const bool plugin = reads_lock_plugin(reading);
-  const bool table =
-      reading.performance_schema && !reading.is_off(kInstrument) && !reading.is_off(kGlobalInstrumentation);
+  const bool table = reads_lock_table(reading);
   std::int64_t count = 0;
-  std::optional<SourceOutcome> problem;
   if (plugin) {
     Result<std::int64_t> rows = read_plugin(reading);
     if (!rows) return unavailable_from(rows.error(), reading, "metadata_locks");

@@ -133,6 +133,11 @@ SourceOutcome read_innodb_lock_waits(Reading& reading) {
 
 }  // namespace
 
+std::string first_row_lock_waits_statement(const Reading& reading) {
+  if (!reading.version.min_mysql(8, 0)) return std::string(kInnodbLocks);
+  return reading.performance_schema ? std::string(kDataLockWaits) : "";
+}
+
 SourceOutcome collect_row_lock_waits(Reading& reading) {
   return reading.version.min_mysql(8, 0) ? read_data_lock_waits(reading) : read_innodb_lock_waits(reading);
 }

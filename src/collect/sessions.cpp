@@ -36,6 +36,10 @@ std::string threads_sql() {
       kStatementBytes);
 }
 
+bool uses_threads(const Reading& reading) {
+  return reading.has_process_privilege == false && reading.performance_schema;
+}
+
 std::string_view kind_of(std::string_view user, std::string_view command, bool self) {
   if (self) return "self";
   if (user == "system user" || command == "Binlog Dump" || command == "Binlog Dump GTID" ||
@@ -97,6 +101,7 @@ Stored store_sessions(Reading& reading, Rows& rows, bool with_thread_id) {
     }
     // This connection's own statement would differ from run to run and says nothing.
     const std::optional<std::string> info = self ? std::nullopt : reading.statement_text(rows.optional_text(7));
+    if (info && !self && rows.view(6).starts_with("Waiting for ")) reading.waiting_statements.insert(*info);
     insert.row(reading.server_id, id, thread_id, user, host, without_port(host), rows.optional_view(3), command,
                rows.real(5), rows.optional_view(6), info, kind_of(user, command, self));
     ++stored.rows;
@@ -129,11 +134,16 @@ SourceOutcome outcome_of_whole_list(const Reading& reading, const Stored& stored
 
 }  // namespace
 
+std::string first_sessions_statement(const Reading& reading) {
+  if (!reading.performance_schema) return process_list_sql(reading);
+  return uses_threads(reading) ? threads_sql() : std::string(kThreadIds);
+}
+
 SourceOutcome collect_sessions(Reading& reading) {
-  const bool use_threads = reading.has_process_privilege == false && reading.performance_schema;
+  const bool use_threads = uses_threads(reading);
   Result<Rows> threads = Error{};
   if (reading.performance_schema) {
-    threads = reading.connection.query(use_threads ? threads_sql() : std::string(kThreadIds));
+    threads = reading.connection.query(first_sessions_statement(reading));
     while (threads && !use_threads && threads->next()) {
       note_thread(reading, threads->integer(1).value_or(0), threads->integer(0));
     }
@@ -151,6 +161,7 @@ SourceOutcome collect_sessions(Reading& reading) {
 
   Result<Rows> list = reading.connection.query(process_list_sql(reading));
   if (!list) return unavailable_from(list.error(), reading, "sessions");
+  reading.begin_next_source();
   const Stored stored = store_sessions(reading, *list, false);
   const bool short_list = !reading.threads_connected || stored.connections < *reading.threads_connected;
   if (short_list && reading.has_process_privilege != true) {

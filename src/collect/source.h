@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -44,6 +46,9 @@ struct Reading {
   std::string account;  // CURRENT_USER() as it stands in a GRANT: 'aud'@'%'
   std::int64_t connection_id = 0;
   bool performance_schema = false;
+  // A collector of many rows calls it after its last statement and before it looks at them: the server can begin with
+  // the next source.
+  std::function<void()> begin_next_source = [] {};
 
   // What collectors have found.
   // 1227 from INNODB_TRX is the only honest sign: without PROCESS the process list is silently short.
@@ -58,6 +63,7 @@ struct Reading {
   // MySQL: the event id of each thread's open transaction, and whether InnoDB has transactions of no session.
   std::unordered_map<std::int64_t, std::int64_t> transaction_event_of_thread{};
   bool detached_transactions = false;
+  std::set<std::string> waiting_statements{};     // of sessions that wait for a lock of any kind
   std::vector<std::string> awaited_user_locks{};  // names in statements that wait in GET_LOCK
   std::unordered_map<std::string, std::int64_t> processlist_of_trx{};
   std::optional<std::int64_t> thread_instances_lost{};
@@ -107,5 +113,13 @@ SourceOutcome collect_prepared_xa(Reading& reading);
 SourceOutcome collect_session_variables(Reading& reading);
 SourceOutcome collect_replication(Reading& reading);
 SourceOutcome collect_accounts(Reading& reading);
+
+// The statement with which a collector will begin, as soon as the source before it has been asked for; empty when that
+// depends on its rows.
+std::string first_status_statement(const Reading& reading);
+std::string first_transactions_statement(const Reading& reading);
+std::string first_sessions_statement(const Reading& reading);
+std::string first_metadata_locks_statement(const Reading& reading);
+std::string first_row_lock_waits_statement(const Reading& reading);
 
 }  // namespace dbaudit

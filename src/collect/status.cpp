@@ -15,8 +15,7 @@ constexpr std::string_view kStatusOfLocks =
     "'Performance_schema_metadata_lock_lost', 'Performance_schema_thread_instances_lost')";
 
 Result<NamedValues> read_counters(Reading& reading) {
-  const bool all = reading.request.scope == Scope::everything;
-  Result<Rows> rows = reading.connection.query(all ? kStatus : kStatusOfLocks);
+  Result<Rows> rows = reading.connection.query(first_status_statement(reading));
   if (!rows) return rows.error();
   NamedValues values;
   while (rows->next()) values[to_lower(rows->text(0))] = value_from_server(rows->text(1));
@@ -31,6 +30,10 @@ std::optional<std::int64_t> integer(const NamedValues& values, const std::string
 }
 
 }  // namespace
+
+std::string first_status_statement(const Reading& reading) {
+  return std::string(reading.request.scope == Scope::everything ? kStatus : kStatusOfLocks);
+}
 
 SourceOutcome collect_status(Reading& reading) {
   Result<NamedValues> first = read_counters(reading);

@@ -6,7 +6,7 @@
 // four-byte character; events_transactions_current then still shows who is in a transaction.
 #include <fmt/format.h>
 
-#include <map>
+#include <unordered_map>
 
 #include "collect/source.h"
 
@@ -64,17 +64,20 @@ std::vector<Transaction> read_innodb(Rows& rows) {
 
 // Adds the age since BEGIN and the transactions that InnoDB has not seen yet.
 void add_events(Rows& rows, std::vector<Transaction>& list, Reading& reading) {
+  std::unordered_multimap<std::int64_t, std::size_t> of_session;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (list[i].processlist_id) of_session.emplace(*list[i].processlist_id, i);
+  }
   while (rows.next()) {
     reading.transaction_event_of_thread[rows.integer(4).value_or(0)] = rows.integer(5).value_or(0);
     const std::optional<std::int64_t> id = rows.integer(0);
-    bool known = false;
-    for (Transaction& transaction : list) {
-      if (!id || transaction.processlist_id != id) continue;
+    const auto [known, end] = of_session.equal_range(id.value_or(0));
+    for (auto found = known; found != end; ++found) {
+      Transaction& transaction = list[found->second];
       transaction.age_s = std::max(transaction.age_s.value_or(0), rows.real(1).value_or(0));
       transaction.seen_in = "both";
-      known = true;
     }
-    if (known) continue;
+    if (known != end) continue;
     Transaction transaction;
     transaction.processlist_id = id;
     transaction.age_s = rows.real(1);
@@ -98,6 +101,8 @@ std::optional<std::string> events_off(const Reading& reading) {
 
 }  // namespace
 
+std::string first_transactions_statement(const Reading& /*reading*/) { return std::string(kInnodb); }
+
 SourceOutcome collect_transactions(Reading& reading) {
   Result<Rows> innodb = reading.connection.query(kInnodb);
   if (innodb) {
@@ -107,18 +112,16 @@ SourceOutcome collect_transactions(Reading& reading) {
   } else if (innodb.error().kind == ErrorKind::unreadable) {
     reading.has_process_privilege = true;  // 3854 comes after the privilege check
   }
+  std::optional<std::string> without_events = events_off(reading);
+  std::optional<Result<Rows>> events;
+  if (!without_events) {
+    events = reading.connection.query(kEvents);
+    if (!*events) without_events = unavailable_from(events->error(), reading, "statements").reason;
+  }
+  reading.begin_next_source();
   std::vector<Transaction> list;
   if (innodb) list = read_innodb(*innodb);
-
-  std::optional<std::string> without_events = events_off(reading);
-  if (!without_events) {
-    Result<Rows> events = reading.connection.query(kEvents);
-    if (events) {
-      add_events(*events, list, reading);
-    } else {
-      without_events = unavailable_from(events.error(), reading, "statements").reason;
-    }
-  }
+  if (!without_events) add_events(**events, list, reading);
   Insert insert = reading.store.insert("transactions");
   std::int64_t count = 0;
   for (const Transaction& transaction : list) {

@@ -117,6 +117,11 @@ std::string Query::text(std::size_t column) const {
   return bytes == nullptr ? std::string() : std::string(bytes, static_cast<std::size_t>(size));
 }
 
+std::optional<std::string> Query::optional_text(std::size_t column) const {
+  if (sqlite3_column_type(statement_.get(), static_cast<int>(column)) == SQLITE_NULL) return std::nullopt;
+  return text(column);
+}
+
 std::optional<std::int64_t> Query::integer(std::size_t column) const {
   const int index = static_cast<int>(column);
   if (sqlite3_column_type(statement_.get(), index) == SQLITE_NULL) return std::nullopt;

@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "facts/sqlite_check.h"
@@ -11,6 +12,17 @@ namespace {
 
 // A thread costs more than so many cells.
 constexpr std::size_t kFewCells = 1000;
+// Beyond it, more rows for each statement gain nothing.
+constexpr std::size_t kCellsOfStatement = 200;
+
+std::string insert_sql(const RowBatch& batch, std::size_t rows) {
+  std::string marks = "(?";
+  for (std::size_t i = 1; i < batch.width; ++i) marks += ",?";
+  marks += ")";
+  std::string sql = batch.sql + marks;
+  for (std::size_t i = 1; i < rows; ++i) sql += "," + marks;
+  return sql;
+}
 
 bool same(const Cell& a, const Cell& b, const std::string& text) {
   if (a.kind != b.kind) return false;
@@ -47,18 +59,28 @@ RowWriter::~RowWriter() {
 }
 
 void RowWriter::store(const RowBatch& batch) {
-  Statement& statement = statements_[batch.sql];
+  Inserts& inserts = statements_[batch.sql];
+  const std::size_t rows = std::max<std::size_t>(1, kCellsOfStatement / batch.width);
+  const std::size_t even = batch.cells.size() - batch.cells.size() % (rows * batch.width);
+  store_rows(batch, 0, even, rows, inserts.several);
+  store_rows(batch, even, batch.cells.size(), 1, inserts.one);
+}
+
+void RowWriter::store_rows(const RowBatch& batch, std::size_t begin, std::size_t end, std::size_t rows,
+                           Statement& statement) {
+  if (begin == end) return;
   if (!statement) {
     sqlite3_stmt* prepared = nullptr;
-    check_store(db_, sqlite3_prepare_v2(db_, batch.sql.c_str(), -1, &prepared, nullptr), batch.sql);
+    check_store(db_, sqlite3_prepare_v2(db_, insert_sql(batch, rows).c_str(), -1, &prepared, nullptr), batch.sql);
     statement.reset(prepared);
   }
-  for (std::size_t i = 0; i < batch.cells.size(); ++i) {
-    const std::size_t column = i % batch.width + 1;
-    // Most cells of a list say what the row above says, and that is bound still.
-    if (i < batch.width || !same(batch.cells[i], batch.cells[i - batch.width], batch.text))
-      check_store(db_, bind(statement.get(), static_cast<int>(column), batch.cells[i], batch.text), "bind");
-    if (column < batch.width) continue;
+  const std::size_t cells = rows * batch.width;
+  for (std::size_t i = begin; i < end; ++i) {
+    const std::size_t at = (i - begin) % cells + 1;
+    // Most cells of a list say what those above say, and that is bound still.
+    if (i - begin < cells || !same(batch.cells[i], batch.cells[i - cells], batch.text))
+      check_store(db_, bind(statement.get(), static_cast<int>(at), batch.cells[i], batch.text), "bind");
+    if (at < cells) continue;
     if (sqlite3_step(statement.get()) != SQLITE_DONE) fail_store(db_, "insert");
     sqlite3_reset(statement.get());
   }

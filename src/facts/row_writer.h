@@ -34,7 +34,7 @@ struct Cell {
 
 // Rows of one table, one after the other.
 struct RowBatch {
-  std::string sql;  // the INSERT
+  std::string sql;  // the INSERT, up to and with VALUES
   std::size_t width = 0;
   std::vector<Cell> cells;
   std::string text;  // of all cells
@@ -68,12 +68,19 @@ class RowWriter {
   void end_behind();
 
  private:
+  // The INSERT of one table, for one row and for several: a statement costs more than a row.
+  struct Inserts {
+    Statement one;
+    Statement several;
+  };
+
   void store(const RowBatch& batch);
+  void store_rows(const RowBatch& batch, std::size_t begin, std::size_t end, std::size_t rows, Statement& statement);
   void store_queued();
   void stop();
 
   sqlite3* db_;
-  std::map<std::string, Statement> statements_;
+  std::map<std::string, Inserts> statements_;
   bool behind_ = false;
   std::thread thread_;  // begins with the first large batch: most servers are small
   std::mutex mutex_;    // of everything below

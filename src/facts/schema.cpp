@@ -50,7 +50,7 @@ std::vector<Table> make_schema() {
         {"taken_at", "TEXT", "when reading began, UTC, by this machine's clock"},
         {"clock_skew_s", "REAL", "server's clock minus this machine's clock"},
         {"connect_ms", "REAL", "how long connecting took"},
-        {"query_ms", "REAL", "how long the server's answers took, all statements together"},
+        {"query_ms", "REAL", "how long was waited for the server's answers, all statements together"},
         {"collect_ms", "REAL", "how long everything took, from connecting to storing the last fact"}}},
       {"fact_source",
        "",

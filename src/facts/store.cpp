@@ -149,26 +149,13 @@ void Store::commit() {
 Insert Store::insert(const std::string& table, const std::vector<std::string>& columns) {
   const Table* known = find_table(table);
   if (known == nullptr) throw std::runtime_error("fact store: no table " + table);
-  std::string names;
-  std::string marks;
-  int width = 0;
-  const auto add = [&](const std::string& name) {
-    names += fmt::format("{}\"{}\"", width == 0 ? "" : ",", name);
-    marks += width == 0 ? "?" : ",?";
-    ++width;
-  };
-  if (columns.empty()) {
-    // No names: SQLite looks each one up in a list, which takes milliseconds for a table of a thousand columns.
-    for (std::size_t i = 0; i < known->columns.size(); ++i) add("");
-    names.clear();
-  } else {
-    for (const std::string& name : columns) add(name);
-  }
   Insert insert;
   insert.batch_ = {new RowBatch, HandOver{writer_.get()}};
-  insert.batch_->width = static_cast<std::size_t>(width);
-  insert.batch_->sql =
-      fmt::format("INSERT INTO \"{}\" {} VALUES ({})", table, names.empty() ? "" : "(" + names + ")", marks);
+  insert.batch_->width = columns.empty() ? known->columns.size() : columns.size();
+  // All columns without their names: SQLite looks each one up in a list, which takes milliseconds for a table of a
+  // thousand columns.
+  const std::string names = columns.empty() ? "" : fmt::format("(\"{}\") ", fmt::join(columns, "\",\""));
+  insert.batch_->sql = fmt::format("INSERT INTO \"{}\" {}VALUES ", table, names);
   return insert;
 }
 

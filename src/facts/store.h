@@ -66,9 +66,12 @@ class Query {
   // Moves to the next row; false at the end. Untrusted statements end with an error when their work limit is used up.
   Result<bool> next();
   void reset();
+  // Steps of the virtual machine that an untrusted statement has taken.
+  [[nodiscard]] std::int64_t work() const { return limit_.steps - work_left_; }
 
   [[nodiscard]] Value value(std::size_t column) const;
   [[nodiscard]] std::string text(std::size_t column) const;
+  [[nodiscard]] std::optional<std::string> optional_text(std::size_t column) const;
   [[nodiscard]] std::optional<std::int64_t> integer(std::size_t column) const;
   [[nodiscard]] std::optional<double> real(std::size_t column) const;
 

@@ -44,7 +44,7 @@ class Facts {
   LockFacts run() {
     server();
     each(kSources, [this](const Query& row) {
-      facts_.sources.push_back({row.text(0), row.text(1), row.integer(2), text(row, 3), text(row, 4)});
+      facts_.sources.push_back({row.text(0), row.text(1), row.integer(2), row.optional_text(3), row.optional_text(4)});
     });
     sessions();
     each(kMetadataLocks, [this](const Query& row) {
@@ -81,10 +81,6 @@ class Facts {
     while (query.next().value()) take(query);
   }
 
-  static std::optional<std::string> text(const Query& row, std::size_t column) {
-    return is_null(row.value(column)) ? std::nullopt : std::optional(row.text(column));
-  }
-
   void server() {
     each(kServer, [this](const Query& row) {
       const std::optional<Flavor> flavor = parse_flavor(row.text(0));
@@ -100,13 +96,13 @@ class Facts {
       by_id[id] = facts_.sessions.size();
       LockSession& session = facts_.sessions.emplace_back();
       session.connection_id = id;
-      session.user = text(row, 1);
-      session.host = text(row, 2);
-      session.database = text(row, 3);
+      session.user = row.optional_text(1);
+      session.host = row.optional_text(2);
+      session.database = row.optional_text(3);
       session.command = row.text(4);
       session.time_s = row.real(5);
-      session.state = text(row, 6);
-      session.info = text(row, 7);
+      session.state = row.optional_text(6);
+      session.info = row.optional_text(7);
       session.kind = row.text(8);
     });
     const auto session_of = [&](const Query& row) -> LockSession* {
@@ -114,12 +110,12 @@ class Facts {
       return found == by_id.end() ? nullptr : &facts_.sessions[found->second];
     };
     each(kPrograms, [&](const Query& row) {
-      if (LockSession* session = session_of(row)) session->program_name = text(row, 1);
+      if (LockSession* session = session_of(row)) session->program_name = row.optional_text(1);
     });
     each(kStatements, [&](const Query& row) {
       LockSession* session = session_of(row);
       if (session == nullptr) return;
-      session->last_statement = text(row, 1);
+      session->last_statement = row.optional_text(1);
       session->statement_s = row.real(2);
     });
   }

@@ -52,9 +52,6 @@ std::vector<AuditedServer> audited_servers(Store& store) {
       store.query("SELECT server_id, name, flavor, version, reachable, error, door FROM server ORDER BY server_id");
   Query sources =
       store.query("SELECT source, status, reason, remedy, curable, rows FROM fact_source WHERE server_id = :server_id");
-  const auto optional_text = [](const Query& query, std::size_t column) {
-    return is_null(query.value(column)) ? std::nullopt : std::optional(query.text(column));
-  };
   while (rows.next().value()) {
     AuditedServer server;
     server.server_id = rows.integer(0).value_or(0);
@@ -63,17 +60,17 @@ std::vector<AuditedServer> audited_servers(Store& store) {
     const std::optional<Version> version = parse_version(rows.text(3));
     if (flavor && version) server.version = ServerVersion{*flavor, *version};
     server.reachable = rows.integer(4) == 1;
-    server.error = optional_text(rows, 5);
+    server.error = rows.optional_text(5);
     // A snapshot is somebody's file. Without a version no rule can be judged, and that must not look like a pass.
     if (server.reachable && !server.version) {
       server.reachable = false;
       server.error = "its version is not known";
     }
-    server.door = optional_text(rows, 6);
+    server.door = rows.optional_text(6);
     sources.reset();
     sources.bind("server_id", server.server_id);
     while (sources.next().value()) {
-      server.sources.push_back({sources.text(0), sources.text(1), optional_text(sources, 2), optional_text(sources, 3),
+      server.sources.push_back({sources.text(0), sources.text(1), sources.optional_text(2), sources.optional_text(3),
                                 sources.integer(4) != 0, sources.integer(5)});
     }
     const std::vector<std::string>& order = source_names();

@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <future>
 #include <thread>
 
 #include "base/text.h"
@@ -179,13 +180,15 @@ std::optional<Number> parse_number(std::optional<std::string_view> text) {
 struct Rows::Impl {
   std::unique_ptr<sql::Statement> statement;
   std::unique_ptr<sql::ResultSet> result;
-  std::vector<sql::SQLString> cells;  // of the row that is being read, as far as it was asked for
+  std::vector<std::string> cells;  // of the row that is being read, as far as it was asked for
 
   // As it came from the server; nothing for NULL.
   std::optional<std::string_view> bytes(std::size_t column) {
-    cells.at(column) = result->getString(position(column));
-    if (result->wasNull()) return std::nullopt;
-    return cells[column].asStdString();
+    sql::SQLString text = result->getString(position(column));
+    std::string& cell = cells.at(column);
+    text->swap(cell);
+    if (cell.empty() && result->wasNull()) return std::nullopt;
+    return cell;
   }
 };
 
@@ -215,9 +218,9 @@ bool Rows::is_null(std::size_t column) const { return impl_->result->isNull(posi
 std::optional<std::string_view> Rows::optional_view(std::size_t column) const {
   const std::optional<std::string_view> bytes = impl_->bytes(column);
   if (!bytes || is_valid_utf8(*bytes)) return bytes;
-  sql::SQLString& cell = impl_->cells[column];
+  std::string& cell = impl_->cells[column];
   cell = valid_utf8(*bytes);
-  return cell.asStdString();
+  return cell;
 }
 
 std::string_view Rows::view(std::size_t column) const { return optional_view(column).value_or(""); }
@@ -246,6 +249,12 @@ struct Connection::Impl {
   Seconds read_timeout{0};
   bool lost = false;
   Seconds query_time{0};
+
+  // A statement that was begun. Its thread alone uses the connection; rows that have arrived do not need it.
+  std::string begun_sql;
+  std::future<Result<Rows>> begun;  // last: its destructor waits for the thread
+
+  Result<Rows> run(std::string_view sql);
 };
 
 Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -253,7 +262,7 @@ Connection::Connection(Connection&&) noexcept = default;
 Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;
 
-bool Connection::lost() const { return impl_->lost; }
+bool Connection::lost() const { return !impl_->begun.valid() && impl_->lost; }
 Seconds Connection::query_time() const { return impl_->query_time; }
 const std::string& Connection::door() const { return impl_->door; }
 const std::string& Connection::tls_cipher() const { return impl_->cipher; }
@@ -261,18 +270,32 @@ const std::vector<std::string>& Connection::warnings() const { return impl_->war
 
 Result<Rows> Connection::query(std::string_view sql) {
   const auto started = std::chrono::steady_clock::now();
+  std::optional<Result<Rows>> begun;
+  if (impl_->begun.valid()) begun = impl_->begun.get();
+  Result<Rows> rows = begun && sql == impl_->begun_sql ? std::move(*begun) : impl_->run(sql);
+  impl_->query_time += std::chrono::steady_clock::now() - started;
+  return rows;
+}
+
+void Connection::begin(std::string sql) {
+  if (impl_->begun.valid() || impl_->lost) return;
+  impl_->begun_sql = std::move(sql);
+  impl_->begun = std::async(std::launch::async, [impl = impl_.get()] { return impl->run(impl->begun_sql); });
+}
+
+Result<Rows> Connection::Impl::run(std::string_view sql) {
+  const auto started = std::chrono::steady_clock::now();
   try {
     auto rows = std::make_unique<Rows::Impl>();
-    rows->statement.reset(impl_->connection->createStatement());
+    rows->statement.reset(connection->createStatement());
     rows->result.reset(rows->statement->executeQuery(sql::SQLString(sql.data(), sql.size())));
     rows->cells.resize(rows->result->getMetaData()->getColumnCount());
-    impl_->query_time += std::chrono::steady_clock::now() - started;
     return Rows(std::move(rows));
   } catch (const sql::SQLException& exception) {
-    Error error = to_error(exception, "read from " + impl_->name, false);
-    if (error.kind == ErrorKind::lost) impl_->lost = true;
+    Error error = to_error(exception, "read from " + name, false);
+    if (error.kind == ErrorKind::lost) lost = true;
     const Seconds taken = std::chrono::steady_clock::now() - started;
-    if (error.kind == ErrorKind::lost && taken >= impl_->read_timeout - Seconds{0.1}) {
+    if (error.kind == ErrorKind::lost && taken >= read_timeout - Seconds{0.1}) {
       error.next_step = fmt::format("No answer in {}", format_duration(taken.count()));
     }
     return error;

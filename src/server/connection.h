@@ -52,6 +52,7 @@ class Rows {
   std::unique_ptr<Impl> impl_;
 };
 
+// For one thread at a time; the Rows it gave may be read by another meanwhile.
 class Connection {
  public:
   // Connects, proves TLS when it was asked for, and sets the session's guards: read-only transactions, no waiting for
@@ -66,10 +67,15 @@ class Connection {
   // Only SELECT, SHOW and XA RECOVER are ever given to it.
   Result<Rows> query(std::string_view sql);
 
-  // Whether a query has found the connection broken or silent; nothing more can be read then.
+  // Begins the statement that query() will be asked for next, so that the server works on it while the rows before
+  // are looked at. When query() is asked for another one, the answer is forgotten.
+  void begin(std::string sql);
+
+  // Whether a query has found the connection broken or silent; nothing more can be read then. What has only been begun
+  // does not count yet.
   [[nodiscard]] bool lost() const;
 
-  // Time spent in query(): sending, the server's own time, and buffering the answers.
+  // Time spent waiting in query(): sending, the server's own time, and buffering the answers.
   [[nodiscard]] Seconds query_time() const;
 
   [[nodiscard]] const std::string& door() const;        // "normal port", "socket", "spare port 33062"

@@ -44,8 +44,11 @@ build clang
 say "unit tests, clang"
 build/clang/tests/unit_tests --minimal
 build thread -DDBAUDIT_TESTS=OFF
-say "several servers at once, ThreadSanitizer"
-DBAUDIT=$PWD/build/thread/dbaudit /usr/bin/python3 -m pytest -q tests/integration/test_faults.py --server none
+say "several servers at once, and one watched, ThreadSanitizer"
+export DBAUDIT=$PWD/build/thread/dbaudit
+/usr/bin/python3 -m pytest -q --server=none tests/integration/test_faults.py
+/usr/bin/python3 -m pytest -q --server=mariadb-11.8-ps tests/integration/test_locks_watch.py
+unset DBAUDIT
 say "the README's first command"
 docker/demo.sh
 build release -DDBAUDIT_TESTS=ON -DDBAUDIT_BENCH=ON

@@ -20,16 +20,16 @@ bool anybody_waits(Store& store, std::int64_t server_id) {
 
 std::optional<std::string> known(const std::string& text) { return text.empty() ? std::nullopt : std::optional(text); }
 
-// For each wait the root below which it stands.
-std::vector<std::optional<std::size_t>> roots_of_waits(const LockReport& report) {
+// For each wait the root below which it stands; none when that is not known.
+std::vector<const LockRoot*> roots_of_waits(const LockReport& report) {
   const WaitForest forest = grow_forest(report);
-  std::vector<std::optional<std::size_t>> root_of(report.graph.waits.size());
+  std::vector<const LockRoot*> root_of(report.graph.waits.size());
   for (const LockRoot& root : report.roots) {
     std::vector<std::size_t> nodes{root.node};
     for (std::size_t i = 0; i < nodes.size(); ++i) {
       for (const std::size_t w : forest.below[nodes[i]]) {
-        if (root_of[w]) continue;
-        root_of[w] = root.node;
+        if (root_of[w] != nullptr) continue;
+        root_of[w] = &root;
         nodes.push_back(report.graph.waits[w].node);
       }
     }
@@ -53,7 +53,7 @@ void insert_roots(Store& store, std::int64_t server_id, const LockReport& report
 void store_lock_graph(Store& store, std::int64_t server_id) {
   if (!anybody_waits(store, server_id)) return;
   const LockReport report = analyse_locks(read_lock_facts(store, server_id));
-  const std::vector<std::optional<std::size_t>> root_of = roots_of_waits(report);
+  const std::vector<const LockRoot*> root_of = roots_of_waits(report);
   store.begin();
   {
     Insert insert = store.insert("lock_waits");
@@ -63,7 +63,8 @@ void store_lock_graph(Store& store, std::int64_t server_id) {
       insert.row(server_id, report.graph.nodes[wait.node].connection_id, to_string(queue.kind), queue.object.type,
                  known(queue.object.schema), known(queue.object.name), known(queue.requested), wait.wait_s,
                  wait.wait_is_exact, static_cast<std::int64_t>(count_blockers(report.graph, wait)),
-                 root_of[w] ? report.graph.nodes[*root_of[w]].connection_id : std::nullopt);
+                 root_of[w] != nullptr ? report.graph.nodes[root_of[w]->node].connection_id : std::nullopt,
+                 root_of[w] != nullptr ? std::optional(root_of[w]->state) : std::nullopt);
     }
   }
   insert_roots(store, server_id, report, report.roots, false);

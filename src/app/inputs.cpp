@@ -45,6 +45,18 @@ void choose_rules(const InputArguments& arguments, const Config& config, std::ve
   }
 }
 
+// A pool that goes through a proxy must name a declared one.
+void check_via(const Pool& pool, const std::vector<Pool>& pools, Problems& problems) {
+  if (!pool.via) return;
+  std::vector<std::string> names;
+  for (const Pool& other : pools) {
+    if (&other != &pool) names.push_back(other.name);
+  }
+  if (std::find(names.begin(), names.end(), *pool.via) == names.end())
+    problems.add(pool.file, pool.line, fmt::format("pool '{}': via = \"{}\" names no other declared pool{}", pool.name,
+                                                   printable(*pool.via), did_you_mean(*pool.via, names)));
+}
+
 // --param NAME=VALUE
 TomlMembers parameter_arguments(const std::vector<std::string>& arguments, Problems& problems) {
   TomlMembers members;
@@ -114,10 +126,11 @@ std::vector<std::string> library_folders(const std::vector<std::string>& rule_fo
 }
 
 std::vector<Library> load_pools(const Config& config, const std::vector<std::string>& files,
-                                const std::vector<std::string>& folders, Store& store, Problems& problems) {
+                                const std::vector<std::string>& folders, const std::vector<PoolChange>& changes,
+                                Store& store, Problems& problems) {
   std::vector<const TomlValue*> tables;
   for (const TomlValue& table : config.pools) tables.push_back(&table);
-  std::vector<Pool> pools = parse_pools(tables, config.file, problems);
+  std::vector<Pool> pools = parse_pools(tables, config.file, changes, problems);
   std::vector<TomlValue> roots;
   roots.reserve(files.size());  // tables point into it
   for (const std::string& file : files) {
@@ -125,7 +138,7 @@ std::vector<Library> load_pools(const Config& config, const std::vector<std::str
     if (!root) continue;
     roots.push_back(std::move(*root));
     TomlReader reader(roots.back(), file, "pool file", problems);
-    for (Pool& pool : parse_pools(reader.tables("pool"), file, problems)) {
+    for (Pool& pool : parse_pools(reader.tables("pool"), file, changes, problems)) {
       const auto same =
           std::find_if(pools.begin(), pools.end(), [&](const Pool& other) { return other.name == pool.name; });
       if (same != pools.end())
@@ -143,7 +156,25 @@ std::vector<Library> load_pools(const Config& config, const std::vector<std::str
                                did_you_mean(*pool.server, names)));
     }
   }
+  for (const Pool& pool : pools) check_via(pool, pools, problems);
   return derive_pools(store, pools, folders, problems);
+}
+
+std::vector<std::string> pool_names(Store& store) {
+  std::vector<std::string> names;
+  Query rows = store.query("SELECT name FROM pool ORDER BY name");
+  while (rows.next().value()) names.push_back(rows.text(0));
+  return names;
+}
+
+std::vector<Library> load_declared(const InputArguments& arguments, const Inputs& inputs,
+                                   const std::vector<PoolChange>& changes, Store& store, Problems& problems) {
+  store.begin();
+  if (!inputs.rule_folders.empty()) load_human_clients(inputs.rule_folders.front(), store, problems);
+  std::vector<Library> libraries =
+      load_pools(inputs.config, arguments.pools, library_folders(inputs.rule_folders), changes, store, problems);
+  store.commit();
+  return libraries;
 }
 
 Inputs load_inputs(const InputArguments& arguments, Store& store, Problems& problems) {
@@ -174,10 +205,8 @@ Inputs load_inputs(const InputArguments& arguments, Store& store, Problems& prob
   });
   check_rules(left_out, store, problems);
 
-  store.begin();
-  if (!shipped.empty()) load_human_clients(shipped, store, problems);
-  inputs.libraries = load_pools(inputs.config, arguments.pools, library_folders(folders), store, problems);
-  store.commit();
+  inputs.rule_folders = folders;
+  inputs.libraries = load_declared(arguments, inputs, {}, store, problems);
 
   inputs.judge.parameters = parse_overrides(inputs.config.parameters, inputs.config.file, all, problems);
   for (const auto& [name, value] :

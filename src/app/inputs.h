@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "facts/store.h"
 #include "pools/library.h"
+#include "pools/pool.h"
 #include "rules/engine.h"
 
 namespace dbaudit {
@@ -27,6 +28,7 @@ struct InputArguments {
 
 struct Inputs {
   Config config;
+  std::vector<std::string> rule_folders;
   std::vector<Rule> rules;  // checked, switched, those chosen
   JudgeRequest judge;
   std::vector<Library> libraries;  // of the declared pools
@@ -34,6 +36,10 @@ struct Inputs {
 
 // Fills the declared tables (pools, human clients) of `store`, which must be new.
 Inputs load_inputs(const InputArguments& arguments, Store& store, Problems& problems);
+// The same tables once more, for another store, with the pools as they would be after `changes`.
+std::vector<Library> load_declared(const InputArguments& arguments, const Inputs& inputs,
+                                   const std::vector<PoolChange>& changes, Store& store, Problems& problems);
+std::vector<std::string> pool_names(Store& store);
 
 // The shipped rules: $DBAUDIT_RULES, else the installed folder, else beside the program.
 std::string shipped_rules_folder(Problems& problems);
@@ -43,6 +49,7 @@ std::vector<std::string> library_folders(const std::vector<std::string>& rule_fo
 
 // Declared pools of dbaudit.toml and pool files, as rows of `store`.
 std::vector<Library> load_pools(const Config& config, const std::vector<std::string>& files,
-                                const std::vector<std::string>& folders, Store& store, Problems& problems);
+                                const std::vector<std::string>& folders, const std::vector<PoolChange>& changes,
+                                Store& store, Problems& problems);
 
 }  // namespace dbaudit

@@ -47,7 +47,7 @@ int explain(const Arguments& arguments) {
   const std::string config_file = find_config(arguments.config);
   const Config config = config_file.empty() ? Config{} : parse_config(config_file, problems);
   const std::vector<Library> libraries =
-      load_pools(config, arguments.pools, folders_of(arguments, problems), store, problems);
+      load_pools(config, arguments.pools, folders_of(arguments, problems), {}, store, problems);
   if (!problems.empty()) return report_problems(problems);
   const Result<std::string> text = explain_pool(store, arguments.name, libraries);
   if (!text) return report_error(text.error());

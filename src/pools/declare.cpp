@@ -51,15 +51,71 @@ void flatten(const TomlMembers& members, const std::string& prefix, std::vector<
   }
 }
 
-Pool parse_pool(const TomlValue& table, const std::string& file, Problems& problems) {
-  // The name makes the other messages readable, so it is looked up before anything is judged.
-  std::string where = "[[pool]]";
-  if (const auto* members = table.get<TomlMembers>()) {
-    for (const auto& [key, value] : *members) {
-      const auto* name = value.get<std::string>();
-      if (key == "name" && name != nullptr) where = fmt::format("[[pool]] '{}'", printable(bounded(*name, 80)));
+// The keys of [[pool]] that a change may name; every other key is a setting of the library.
+const std::vector<std::string> kChangeable{"library",
+                                           "version",
+                                           "server",
+                                           "user",
+                                           "via",
+                                           "driver",
+                                           "url",
+                                           "instances",
+                                           "max_surge",
+                                           "terminating",
+                                           "blue_green",
+                                           "processes_per_instance",
+                                           "threads_per_process",
+                                           "network_idle_timeout",
+                                           "longest_think_time",
+                                           "longest_hold_time",
+                                           "longest_query",
+                                           "rolls_back_on_error"};
+
+// "8" and "true" as TOML would have them; anything else is text.
+TomlValue scalar(const std::string& text, int line) {
+  std::int64_t integer = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, integer);
+  if (error == std::errc{} && rest == end && !text.empty()) return {integer, line};
+  if (text == "true" || text == "false") return {text == "true", line};
+  return {text, line};
+}
+
+// The [[pool]] table as it would be after the changes to its own keys.
+TomlValue changed_table(const TomlValue& table, const std::vector<PoolChange>& changes, const std::string& name) {
+  TomlValue changed = table;
+  auto* members = std::get_if<TomlMembers>(&changed.value);
+  if (members == nullptr) return changed;
+  for (const PoolChange& change : changes) {
+    if (change.pool != name || std::find(kChangeable.begin(), kChangeable.end(), change.key) == kChangeable.end())
+      continue;
+    const auto place = std::lower_bound(members->begin(), members->end(), change.key,
+                                        [](const TomlMember& member, const std::string& key) { return member.key < key; });
+    if (place != members->end() && place->key == change.key) {
+      place->value = scalar(change.value, place->value.line);
+    } else {
+      members->insert(place, {change.key, scalar(change.value, table.line)});
     }
   }
+  return changed;
+}
+
+std::string name_of(const TomlValue& table) {
+  if (const auto* members = table.get<TomlMembers>()) {
+    for (const auto& [key, value] : *members) {
+      if (const auto* name = value.get<std::string>(); key == "name" && name != nullptr) return *name;
+    }
+  }
+  return "";
+}
+
+Pool parse_pool(const TomlValue& declared, const std::string& file, const std::vector<PoolChange>& changes,
+                Problems& problems) {
+  // The name makes the other messages readable, so it is looked up before anything is judged.
+  const std::string name = name_of(declared);
+  const std::string where =
+      name.empty() ? "[[pool]]" : fmt::format("[[pool]] '{}'", printable(bounded(name, 80)));
+  const TomlValue table = changed_table(declared, changes, name);
   TomlReader reader(table, file, where, problems);
   Pool pool;
   pool.file = file;
@@ -77,6 +133,7 @@ Pool parse_pool(const TomlValue& table, const std::string& file, Problems& probl
   }
   pool.server = reader.text("server");
   pool.user = reader.text("user");
+  pool.via = reader.text("via");
   pool.driver = reader.text("driver");
   pool.url = reader.text("url");
   pool.url_line = reader.line_of("url");
@@ -102,6 +159,12 @@ Pool parse_pool(const TomlValue& table, const std::string& file, Problems& probl
     std::stable_sort(pool.settings.begin(), pool.settings.end(),
                      [](const DeclaredSetting& a, const DeclaredSetting& b) { return a.value.line < b.value.line; });
   }
+  for (const PoolChange& change : changes) {
+    if (change.pool != name || std::find(kChangeable.begin(), kChangeable.end(), change.key) != kChangeable.end())
+      continue;
+    const std::string key = change.key.starts_with("settings.") ? change.key.substr(9) : change.key;
+    pool.changed_settings.push_back({key, scalar(change.value, pool.line)});
+  }
   reader.finish();
   return pool;
 }
@@ -114,12 +177,12 @@ std::int64_t surge_instances(const Pool& pool) {
 }
 
 std::vector<Pool> parse_pools(const std::vector<const TomlValue*>& tables, const std::string& file,
-                              Problems& problems) {
+                              const std::vector<PoolChange>& changes, Problems& problems) {
   std::vector<Pool> pools;
   std::map<std::string, int> line_of_name;
   pools.reserve(tables.size());
   for (const TomlValue* table : tables) {
-    pools.push_back(parse_pool(*table, file, problems));
+    pools.push_back(parse_pool(*table, file, changes, problems));
     const Pool& pool = pools.back();
     const auto [known, is_new] = line_of_name.emplace(pool.name, pool.line);
     if (!is_new && !pool.name.empty()) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/sql_text.h"
 #include "base/text.h"
@@ -19,7 +20,8 @@ struct Driver {
   std::optional<Version> version;
 };
 
-Driver parse_driver(const std::string& text) {
+Driver parse_driver(const std::string& declared) {
+  const std::string text(trimmed(std::string_view(declared).substr(0, declared.find('('))));  // "mysql2 3.9 (node 20)"
   const std::size_t space = text.rfind(' ');
   if (space == std::string::npos) return {text, std::nullopt};
   const std::optional<Version> version = parse_version(std::string_view(text).substr(space + 1));
@@ -68,6 +70,7 @@ class Derivation {
   DerivedPool run() {
     take_defaults();
     take_declared();
+    take_url_options();
     take_computed_defaults();
     for (std::size_t i = 0; i < library_.adjusts.size(); ++i) apply(i);
     for (std::size_t i = 0; i < library_.settings.size(); ++i) finish(i);
@@ -98,32 +101,50 @@ class Derivation {
   }
 
   void take_declared() {
-    for (const DeclaredSetting& declared : pool_.settings) {
-      const Setting* setting = find_setting(library_, declared.key);
-      if (setting == nullptr) {
-        unknown(declared);
-        continue;
+    for (const DeclaredSetting& changed : pool_.changed_settings) take(changed, true);
+    for (const DeclaredSetting& declared : pool_.settings) take(declared, false);
+  }
+
+  void take(const DeclaredSetting& declared, bool change) {
+    const Setting* setting = find_setting(library_, declared.key);
+    if (setting == nullptr) return unknown(declared);
+    const auto index = static_cast<std::size_t>(setting - library_.settings.data());
+    SettingState& state = out_.settings[index];
+    if (!is_null(state.declared)) {
+      if (changed_.contains(index)) return;
+      return problem(declared.value.line,
+                     fmt::format("'{}' is declared twice, the other time as '{}'", setting->name, declared_as_[index]));
+    }
+    const Result<Value> value = setting_value(*setting, declared.value);
+    if (!value) return problem(declared.value.line, value.error().message);
+    declared_as_[index] = declared.key;
+    if (change) changed_.insert(index);
+    state.declared = written(declared.value);
+    if (setting->since && pool_.version && *pool_.version < *setting->since) {
+      return too_new(*setting, state, values_[index]);
+    }
+    values_[index] = *value;
+    state.origin = change ? "proposed" : "declared";
+  }
+
+  // What the URL says holds unless the setting itself is declared.
+  void take_url_options() {
+    if (!pool_.url) return;
+    for (const UrlOption& option : url_options(*pool_.url)) {
+      for (std::size_t i = 0; i < library_.settings.size(); ++i) {
+        const Setting& setting = library_.settings[i];
+        if (setting.url_option.empty() || !equals_ignoring_case(setting.url_option, option.key)) continue;
+        SettingState& state = out_.settings[i];
+        if (!is_null(state.declared)) continue;
+        const Result<Value> value = setting_value(setting, TomlValue{option.value, pool_.url_line});
+        if (!value) {
+          problem(pool_.url_line, fmt::format("option '{}' in its url: {}", setting.url_option, value.error().message));
+          continue;
+        }
+        state.declared = option.value;
+        state.origin = "declared in the url";
+        values_[i] = *value;
       }
-      const auto index = static_cast<std::size_t>(setting - library_.settings.data());
-      SettingState& state = out_.settings[index];
-      if (!is_null(state.declared)) {
-        problem(declared.value.line,
-                fmt::format("'{}' is declared twice, the other time as '{}'", setting->name, declared_as_[index]));
-        continue;
-      }
-      const Result<Value> value = setting_value(*setting, declared.value);
-      if (!value) {
-        problem(declared.value.line, value.error().message);
-        continue;
-      }
-      declared_as_[index] = declared.key;
-      state.declared = written(declared.value);
-      if (setting->since && pool_.version && *pool_.version < *setting->since) {
-        too_new(*setting, state, values_[index]);
-        continue;
-      }
-      values_[index] = *value;
-      state.origin = "declared";
     }
   }
 
@@ -267,8 +288,10 @@ class Derivation {
   }
 
   [[nodiscard]] int line_of(std::size_t setting) const {
-    for (const DeclaredSetting& declared : pool_.settings) {
-      if (find_setting(library_, declared.key) == &library_.settings[setting]) return declared.value.line;
+    for (const auto* list : {&pool_.changed_settings, &pool_.settings}) {
+      for (const DeclaredSetting& declared : *list) {
+        if (find_setting(library_, declared.key) == &library_.settings[setting]) return declared.value.line;
+      }
     }
     return pool_.line;
   }
@@ -279,6 +302,7 @@ class Derivation {
   Problems& problems_;
   std::vector<Value> values_;
   std::map<std::size_t, std::string> declared_as_;
+  std::set<std::size_t> changed_;  // settings that a proposed change decides
   DerivedPool out_;
 };
 
@@ -288,6 +312,16 @@ std::optional<double> seconds(const std::optional<Seconds>& duration) {
 
 std::optional<std::string> unless_empty(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional<std::string>(text);
+}
+
+template <typename T>
+Value cell(const T& value) {
+  return value;
+}
+Value cell(bool value) { return std::int64_t{value ? 1 : 0}; }
+template <typename T>
+Value cell(const std::optional<T>& value) {
+  return value ? cell(*value) : Value{};
 }
 
 const std::vector<std::string> kPoolColumns{"name",
@@ -304,43 +338,73 @@ const std::vector<std::string> kPoolColumns{"name",
                                             "blue_green",
                                             "processes_per_instance",
                                             "threads_per_process",
+                                            "via",
                                             "network_idle_timeout_s",
                                             "longest_think_time_s",
                                             "longest_hold_time_s",
                                             "longest_query_s",
                                             "rolls_back_on_error",
-                                            "max_connections_per_process",
-                                            "longest_unchecked_idle_s",
-                                            "longest_silence_s",
-                                            "longest_unchecked_hold_s",
-                                            "acquire_timeout_s",
-                                            "max_lifetime_s",
-                                            "validates_on_borrow",
-                                            "validates_on_return",
-                                            "discards_broken",
-                                            "autocommit",
                                             "session_wait_timeout_s",
                                             "interactive",
                                             "validation_log",
                                             "dead_log",
                                             "exhausted_log"};
 
+// Columns of `pool` that library descriptions fill, apart from what session_overrides() settles.
+std::vector<std::string> fact_columns() {
+  std::vector<std::string> columns;
+  for (const std::string& column : derived_columns()) {
+    if (column != "session_wait_timeout_s" && column != "interactive") columns.push_back(column);
+  }
+  return columns;
+}
+
+// A library that makes no difference between the ways in which a connection dies says so by saying nothing.
+std::string_view same_as(std::string_view column) {
+  if (column == "longest_unchecked_idle_announced_s" || column == "longest_unchecked_idle_dropped_s")
+    return "longest_unchecked_idle_s";
+  return column == "longest_unchecked_hold_announced_s" ? "longest_unchecked_hold_s" : "";
+}
+
 void insert_pool(Insert& insert, const Pool& pool, const Library& library, const DerivedPool& derived) {
   const auto fact = [&](std::string_view column) -> Value {
-    for (std::size_t i = 0; i < derived.derived.size(); ++i) {
-      if (library.derived[i].column == column) return derived.derived[i];
-    }
-    return {};
+    const auto described = [&](std::string_view wanted) -> std::optional<Value> {
+      for (std::size_t i = 0; i < derived.derived.size(); ++i) {
+        if (library.derived[i].column == wanted) return derived.derived[i];
+      }
+      return std::nullopt;
+    };
+    std::optional<Value> found = described(column);
+    if (!found) found = described(same_as(column));
+    return found.value_or(Value{});
   };
-  insert.row(pool.name, pool.server, pool.library, library.title, unless_empty(pool.version_text), pool.user,
-             pool.driver, pool.instances, pool.instances_declared, surge_instances(pool), pool.terminating,
-             pool.blue_green, pool.processes_per_instance, pool.threads_per_process, seconds(pool.network_idle_timeout),
-             seconds(pool.longest_think_time), seconds(pool.longest_hold_time), seconds(pool.longest_query),
-             pool.rolls_back_on_error, fact("max_connections_per_process"), fact("longest_unchecked_idle_s"),
-             fact("longest_silence_s"), fact("longest_unchecked_hold_s"), fact("acquire_timeout_s"),
-             fact("max_lifetime_s"), fact("validates_on_borrow"), fact("validates_on_return"), fact("discards_broken"),
-             fact("autocommit"), derived.session_wait_timeout_s, derived.interactive.value_or(false),
-             unless_empty(library.validation_log), unless_empty(library.dead_log), unless_empty(library.exhausted_log));
+  std::vector<Value> cells{cell(pool.name),
+                           cell(pool.server),
+                           cell(pool.library),
+                           cell(library.title),
+                           cell(unless_empty(pool.version_text)),
+                           cell(pool.user),
+                           cell(pool.driver),
+                           cell(pool.instances),
+                           cell(pool.instances_declared),
+                           cell(surge_instances(pool)),
+                           cell(pool.terminating),
+                           cell(pool.blue_green),
+                           cell(pool.processes_per_instance),
+                           cell(pool.threads_per_process),
+                           cell(pool.via),
+                           cell(seconds(pool.network_idle_timeout)),
+                           cell(seconds(pool.longest_think_time)),
+                           cell(seconds(pool.longest_hold_time)),
+                           cell(seconds(pool.longest_query)),
+                           cell(pool.rolls_back_on_error),
+                           cell(derived.session_wait_timeout_s),
+                           cell(derived.interactive.value_or(false)),
+                           cell(unless_empty(library.validation_log)),
+                           cell(unless_empty(library.dead_log)),
+                           cell(unless_empty(library.exhausted_log))};
+  for (const std::string& column : fact_columns()) cells.push_back(fact(column));
+  insert.row(cells);
 }
 
 }  // namespace
@@ -356,7 +420,9 @@ std::vector<Library> derive_pools(Store& store, const std::vector<Pool>& pools,
     LibrarySql sql;
   };
   std::map<std::string, std::optional<Loaded>> libraries;
-  Insert pool_rows = store.insert("pool", kPoolColumns);
+  std::vector<std::string> columns = kPoolColumns;
+  for (const std::string& column : fact_columns()) columns.push_back(column);
+  Insert pool_rows = store.insert("pool", columns);
   Insert setting_rows = store.insert(
       "pool_setting", {"pool", "setting", "declared", "effective", "unit", "origin", "rejected", "changed", "source"});
   for (const Pool& pool : pools) {

@@ -24,7 +24,7 @@ struct DerivedColumn {
   bool flag;
   bool required;
 };
-constexpr std::array<DerivedColumn, 12> kDerivedColumns{{
+constexpr std::array<DerivedColumn, 23> kDerivedColumns{{
     {"max_connections_per_process", false, true},
     {"longest_unchecked_idle_s", false, true},
     {"longest_silence_s", false, true},
@@ -37,6 +37,17 @@ constexpr std::array<DerivedColumn, 12> kDerivedColumns{{
     {"autocommit", true, true},
     {"session_wait_timeout_s", false, false},
     {"interactive", true, false},
+    {"longest_unchecked_idle_announced_s", false, false},
+    {"longest_unchecked_idle_dropped_s", false, false},
+    {"longest_unchecked_hold_announced_s", false, false},
+    {"rolls_back_on_return", true, false},
+    {"resets_session", true, false},
+    {"keeps_connections", true, false},
+    {"connect_timeout_s", false, false},
+    {"socket_timeout_s", false, false},
+    {"validation_timeout_s", false, false},
+    {"abandon_timeout_s", false, false},
+    {"client_idle_timeout_s", false, false},
 }};
 
 double seconds_in(const std::string& unit) { return parse_duration("1" + unit)->count(); }
@@ -174,6 +185,7 @@ class DescriptionReader {
     read_unit(reader, setting);
     if (!behaviour) {
       setting.aliases = reader.texts("aliases");
+      setting.url_option = reader.text("url_option").value_or("");
       read_none(reader, setting);
       if (const std::optional<std::string> absent = reader.one_of("before_since", {"ignored", "rejected"})) {
         setting.ignored_before = *absent == "ignored";
@@ -382,6 +394,12 @@ std::string_view to_string(SettingType type) {
     case SettingType::boolean: return "boolean";
     default: return "text";
   }
+}
+
+std::vector<std::string> derived_columns() {
+  std::vector<std::string> names;
+  for (const DerivedColumn& column : kDerivedColumns) names.emplace_back(column.name);
+  return names;
 }
 
 const Setting* find_setting(const Library& library, std::string_view declared_key) {

@@ -59,6 +59,7 @@ struct Setting {
   std::vector<VersionDefault> by_version;  // ascending
   std::optional<Value> unknown_version;    // the default assumed when no version is declared
   std::vector<std::string> aliases;
+  std::string url_option;        // option of the connection URL that says the same; empty: none
   std::optional<Value> none;     // what "none" means: unlimited, or NULL
   std::optional<Version> since;  // older versions do not have it ...
   bool ignored_before = false;   // ... and ignore it (true) or refuse to start (false)
@@ -107,6 +108,9 @@ struct Library {
   std::string dead_log;
   std::string exhausted_log;
 };
+
+// The columns of the fact table `pool` that a description may fill.
+std::vector<std::string> derived_columns();
 
 // The setting with this name or alias that a user may declare; null when there is none.
 const Setting* find_setting(const Library& library, std::string_view declared_key);

@@ -18,6 +18,13 @@ struct DeclaredSetting {
   TomlValue value;  // as written; its meaning depends on the library
 };
 
+// A key of a pool as it would be after a change that has not happened yet (--set pool.NAME.KEY=VALUE).
+struct PoolChange {
+  std::string pool;
+  std::string key;  // of [[pool]], or of its settings (also written settings.KEY)
+  std::string value;
+};
+
 // Extra instances while deploying: a count, or a share of `instances`, rounded up as Kubernetes does.
 struct Surge {
   std::int64_t amount = 0;
@@ -35,6 +42,7 @@ struct Pool {
   std::string version_text;           // as written; empty when not declared
   std::optional<std::string> server;  // declared server; none: the server of this run
   std::optional<std::string> user;
+  std::optional<std::string> via;  // name of the declared proxy (ProxySQL) that stands between
   std::optional<std::string> driver;
   // May hold a password: read for its options, never stored and never printed.
   std::optional<std::string> url;
@@ -54,7 +62,8 @@ struct Pool {
   std::optional<Seconds> longest_query;
   bool rolls_back_on_error = true;
 
-  std::vector<DeclaredSetting> settings;  // in order of lines
+  std::vector<DeclaredSetting> settings;          // in order of lines
+  std::vector<DeclaredSetting> changed_settings;  // proposed; they win over `settings`
 };
 
 // Instances on top of the steady state while a deployment is under way.

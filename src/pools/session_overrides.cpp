@@ -157,7 +157,7 @@ SessionOverrides combined(const SessionOverrides& earlier, const SessionOverride
   return out;
 }
 
-SessionOverrides overrides_in_url(std::string_view url) {
+std::vector<UrlOption> url_options(std::string_view url) {
   // A Go DSN has no scheme, and its password may hold a '?': there the options begin after the last '/'.
   std::size_t from = 0;
   if (url.find("://") == std::string_view::npos) {
@@ -165,13 +165,21 @@ SessionOverrides overrides_in_url(std::string_view url) {
     if (slash != std::string_view::npos) from = slash;
   }
   const std::size_t question = url.find('?', from);
-  SessionOverrides found;
-  if (question == std::string_view::npos) return found;
+  std::vector<UrlOption> options;
+  if (question == std::string_view::npos) return options;
   for (const std::string& option : split(url.substr(question + 1), '&')) {
     const std::size_t equals = option.find('=');
     if (equals == std::string::npos) continue;
-    const std::string key = to_lower(percent_decoded(std::string_view(option).substr(0, equals)));
-    const std::string value = percent_decoded(std::string_view(option).substr(equals + 1));
+    options.push_back({percent_decoded(std::string_view(option).substr(0, equals)),
+                       percent_decoded(std::string_view(option).substr(equals + 1))});
+  }
+  return options;
+}
+
+SessionOverrides overrides_in_url(std::string_view url) {
+  SessionOverrides found;
+  for (const auto& [name, value] : url_options(url)) {
+    const std::string key = to_lower(name);
     if (key == "sessionvariables") {
       found = combined(found, SetReader(value, true).run());
     } else if (key == "wait_timeout") {

@@ -24,6 +24,15 @@ struct SessionOverrides {
 // From statements such as "SET SESSION wait_timeout=600; SET NAMES utf8mb4".
 SessionOverrides overrides_in_sql(std::string_view statements);
 
+// One option in a URL's query, both parts decoded.
+struct UrlOption {
+  std::string key;
+  std::string value;
+};
+
+// The options of a JDBC URL, a SQLAlchemy URL or a Go DSN, in order. Their values may be secrets.
+std::vector<UrlOption> url_options(std::string_view url);
+
 // From a JDBC URL, a SQLAlchemy URL or a Go DSN. Nothing of the URL but a not understood expression is kept.
 SessionOverrides overrides_in_url(std::string_view url);
 

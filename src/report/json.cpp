@@ -66,6 +66,7 @@ Json result_json(const RuleResult& result) {
            {"fingerprint", result.fingerprint}};
   if (result.outcome == Outcome::unknown) out["curable"] = result.curable;
   if (result.hazard) out["hazard"] = *result.hazard;
+  if (result.change) out["change"] = to_string(*result.change);
   return out;
 }
 

@@ -65,7 +65,8 @@ void write_failure(Text& text, const RuleResult& result, bool name_server) {
   const char* colour = result.severity == Severity::error ? "1;31" : result.severity == Severity::warning ? "33" : "36";
   const std::string subject =
       name_server && result.subject != result.server ? result.server + ": " + result.subject : result.subject;
-  text.out += fmt::format("{:<8} {}  {}\n", text.coloured(fmt::format("{:<8}", word), colour), result.rule,
+  const std::string_view change = !result.change ? "" : result.change == Change::new_ ? "NEW   " : "stays ";
+  text.out += fmt::format("{:<8} {}{}  {}\n", text.coloured(fmt::format("{:<8}", word), colour), change, result.rule,
                           bounded(printable(subject), 200));
   text.paragraph("  ", result.message);
   if (!result.why.empty()) text.paragraph("  why:  ", result.why);
@@ -79,6 +80,18 @@ void write_failure(Text& text, const RuleResult& result, bool name_server) {
   if (!items.empty()) text.paragraph("  seen: ", join(items, ", "));
   if (!result.remedy.empty()) text.paragraph("  do:   ", result.remedy);
   text.out += "\n";
+}
+
+// What a proposed change mends.
+void write_fixed(Text& text, const AuditResult& audit, bool name_server) {
+  const std::size_t before = text.out.size();
+  for (const RuleResult& result : audit.results) {
+    if (result.change != Change::fixed) continue;
+    if (text.out.size() == before) text.out += "Fixed by the change:\n";
+    text.paragraph("  ", fmt::format("{}  {}{}: {}", result.rule, name_server ? result.server + ": " : "",
+                                     result.subject, result.title));
+  }
+  if (text.out.size() != before) text.out += "\n";
 }
 
 // Unknown results that have the same reason are one entry.
@@ -141,8 +154,12 @@ std::string render_text(const AuditResult& audit, const TextOptions& options) {
   for (const RuleResult& result : audit.results) {
     if (result.outcome == Outcome::fail) failures.push_back(&result);
   }
-  std::stable_sort(failures.begin(), failures.end(),
-                   [](const RuleResult* a, const RuleResult* b) { return a->severity > b->severity; });
+  // What the change brings comes before what was there already.
+  std::stable_sort(failures.begin(), failures.end(), [](const RuleResult* a, const RuleResult* b) {
+    const bool a_is_new = a->change == Change::new_;
+    const bool b_is_new = b->change == Change::new_;
+    return a_is_new != b_is_new ? a_is_new : a->severity > b->severity;
+  });
   std::map<std::pair<std::string, Severity>, int> shown;
   std::map<std::pair<std::string, Severity>, int> folded;
   for (const RuleResult* failure : failures) {
@@ -157,6 +174,7 @@ std::string render_text(const AuditResult& audit, const TextOptions& options) {
     text.out += fmt::format("... and {} more of {}, {} (--verbose lists all)\n\n", format_count(count), key.first,
                             to_string(key.second));
   }
+  write_fixed(text, audit, several);
   write_unknown(text, audit, several);
 
   if (options.verbose) {
@@ -179,6 +197,16 @@ std::string render_text(const AuditResult& audit, const TextOptions& options) {
                                  counted(summary.errors, "error", "errors"),
                                  counted(summary.warnings, "warning", "warnings"), summary.infos, summary.pass));
   text.paragraph("", fmt::format("{} unknown, {} not applicable", summary.unknown, summary.not_applicable));
+  if (std::any_of(audit.results.begin(), audit.results.end(), [](const RuleResult& r) { return r.change; })) {
+    const auto findings = [&audit](Change change, Outcome outcome) {
+      return std::count_if(audit.results.begin(), audit.results.end(), [&](const RuleResult& result) {
+        return result.change == change && result.outcome == outcome;
+      });
+    };
+    text.paragraph("", fmt::format("with the change: {} new, {} fixed, {} as before",
+                                   findings(Change::new_, Outcome::fail), findings(Change::fixed, Outcome::pass),
+                                   findings(Change::same, Outcome::fail)));
+  }
   return text.out;
 }
 

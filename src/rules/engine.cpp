@@ -69,7 +69,7 @@ void check_statement(const Rule& rule, const Query& query, Problems& problems) {
   for (const auto& [table, column] : rule.reads) {
     const Table* known_table = find_table(table);
     std::string source = known_table->source;
-    if (table == "pool" || table == "pool_setting") source = "pool";
+    if (table.starts_with("pool")) read_sources.insert("pool");
     if (source.empty()) continue;
     read_sources.insert(source);
   }
@@ -176,6 +176,7 @@ class Judge {
               source->remedy.value_or(""), source->curable);
     }
     // Looked, and there was nothing to judge.
+    if (results_.empty() && !rule_.nothing_to_judge.empty()) not_applicable(rule_.nothing_to_judge);
     if (results_.empty()) add(Outcome::pass, server_.name);
     return std::move(results_);
   }

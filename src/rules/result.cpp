@@ -18,6 +18,10 @@ std::string to_string(Outcome outcome) {
   return "unknown";
 }
 
+std::string to_string(Change change) {
+  return change == Change::new_ ? "new" : change == Change::fixed ? "fixed" : "same";
+}
+
 Summary summarise(const AuditResult& audit) {
   Summary summary;
   for (const RuleResult& result : audit.results) {
@@ -35,12 +39,13 @@ Summary summarise(const AuditResult& audit) {
   return summary;
 }
 
-int exit_code(const AuditResult& audit, Severity fail_on, bool allow_unknown) {
+int exit_code(const AuditResult& audit, const Verdict& verdict) {
   bool incomplete = false;
   for (const RuleResult& result : audit.results) {
-    if (result.severity < fail_on) continue;
+    if (result.severity < verdict.fail_on) continue;
+    if (verdict.only_new && result.change != Change::new_) continue;
     if (result.outcome == Outcome::fail) return 1;
-    if (result.outcome == Outcome::unknown && result.curable && !allow_unknown) incomplete = true;
+    if (result.outcome == Outcome::unknown && result.curable && !verdict.allow_unknown) incomplete = true;
   }
   for (const AuditedServer& server : audit.servers) incomplete = incomplete || !server.reachable;
   return incomplete ? 3 : 0;

@@ -15,6 +15,10 @@ namespace dbaudit {
 enum class Outcome { pass, fail, unknown, not_applicable };
 std::string to_string(Outcome outcome);
 
+// Against the state without a proposed change.
+enum class Change { same, new_, fixed };
+std::string to_string(Change change);
+
 struct RuleResult {
   std::string rule;
   std::string category;
@@ -31,6 +35,7 @@ struct RuleResult {
   bool curable = true;                // unknown only: false when nothing on this server could cure it
   std::optional<std::string> hazard;
   std::string fingerprint;
+  std::optional<Change> change;  // of `check` only
 };
 
 struct SourceState {
@@ -69,8 +74,13 @@ struct AuditResult {
 
 Summary summarise(const AuditResult& audit);
 
+struct Verdict {
+  Severity fail_on = Severity::error;
+  bool allow_unknown = false;
+  bool only_new = false;  // what was there before the proposed change does not count
+};
 // 0, 1 or 3 of the public contract.
-int exit_code(const AuditResult& audit, Severity fail_on, bool allow_unknown);
+int exit_code(const AuditResult& audit, const Verdict& verdict);
 
 // The servers of a store with the state of their sources.
 std::vector<AuditedServer> audited_servers(Store& store);

@@ -183,6 +183,7 @@ Rule parse_rule(const TomlValue& root, const std::filesystem::path& path, Proble
   rule.sql = reader.required_text("sql");
   rule.sql_line = reader.line_of("sql");
   if (rule.sql.find('\n') != std::string::npos) ++rule.sql_line;  // its text begins on the line below the quotes
+  rule.nothing_to_judge = reader.text("nothing_to_judge").value_or("");
   rule.message = reader.required_text("message");
   rule.remedy = reader.required_text("remedy");
   rule.rationale = reader.required_text("rationale");
@@ -221,7 +222,8 @@ std::vector<Rule> parse_rules(const std::vector<std::string>& paths, RuleTests t
       for (const auto& entry : fs::recursive_directory_iterator(path, error)) {
         const fs::path& child = entry.path();
         if (child.extension() != ".toml" || child.filename() == "human_clients.toml") continue;
-        if (child.parent_path().filename() != "libraries") found.push_back(child);
+        const fs::path folder = child.parent_path().filename();
+        if (folder != "libraries" && folder != "defaults") found.push_back(child);
       }
       if (found.empty()) problems.add(path, 0, "there is no rule in this folder");
       std::sort(found.begin(), found.end());

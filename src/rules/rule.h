@@ -45,6 +45,7 @@ struct Rule {
   std::vector<VersionRange> applies_to;
   std::set<std::string> optional_variables;  // may be missing on some server without making the rule not applicable
   std::string sql;
+  std::string nothing_to_judge;  // why no row at all means "not applicable"; empty: it means that all is well
   std::string message;
   std::string remedy;
   std::string rationale;
@@ -75,7 +76,7 @@ std::string_view wanted_form(ParameterType type);  // "a duration such as \"5m\"
 enum class RuleTests { leave_out, read };
 
 // Reads the rule files below `paths`: files, or folders, in which every *.toml is a rule but human_clients.toml and
-// what lies in a folder `libraries`. Nothing of a file that has problems; a path without any rule is one. Tests stand
+// what lies in a folder `libraries` or `defaults`. Nothing of a file that has problems; a path without any rule is one. Tests stand
 // at the end of a rule file and are most of it, so an audit does not read them.
 std::vector<Rule> parse_rules(const std::vector<std::string>& paths, RuleTests tests, Problems& problems);
 

@@ -96,7 +96,7 @@ class Case {
     std::vector<Value> cells;
     std::vector<std::string> known;
     for (const Column& column : table.columns) known.push_back(column.name);
-    if (known.front() == "server_id") {
+    if (std::find(known.begin(), known.end(), "server_id") != known.end()) {
       columns.emplace_back("server_id");
       cells.emplace_back(std::int64_t{1});
     }

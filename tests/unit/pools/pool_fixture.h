@@ -28,7 +28,7 @@ struct Declared {
     const std::optional<TomlValue> root = parse_toml(toml, "pools.toml", problems);
     if (!root) return;
     TomlReader reader(*root, "pools.toml", "file", problems);
-    pools = parse_pools(reader.tables("pool"), "pools.toml", problems);
+    pools = parse_pools(reader.tables("pool"), "pools.toml", {}, problems);
     libraries = derive_pools(store, pools, {shipped_libraries()}, problems);
   }
 

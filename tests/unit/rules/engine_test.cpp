@@ -204,25 +204,25 @@ TEST_CASE("exit codes: findings win over incompleteness") {
   AuditResult audit;
   audit.servers.push_back({});
   audit.servers.back().reachable = true;
-  CHECK(exit_code(audit, Severity::error, false) == 0);
+  CHECK(exit_code(audit, {Severity::error, false, false}) == 0);
   RuleResult unknown;
   unknown.severity = Severity::error;
   unknown.outcome = Outcome::unknown;
   audit.results.push_back(unknown);
-  CHECK(exit_code(audit, Severity::error, false) == 3);
-  CHECK(exit_code(audit, Severity::error, true) == 0);
+  CHECK(exit_code(audit, {Severity::error, false, false}) == 3);
+  CHECK(exit_code(audit, {Severity::error, true, false}) == 0);
   audit.results.back().curable = false;
-  CHECK(exit_code(audit, Severity::error, false) == 0);
+  CHECK(exit_code(audit, {Severity::error, false, false}) == 0);
   audit.results.back() = unknown;
   RuleResult failure;
   failure.severity = Severity::warning;
   failure.outcome = Outcome::fail;
   audit.results.push_back(failure);
-  CHECK(exit_code(audit, Severity::error, false) == 3);
-  CHECK(exit_code(audit, Severity::warning, false) == 1);
+  CHECK(exit_code(audit, {Severity::error, false, false}) == 3);
+  CHECK(exit_code(audit, {Severity::warning, false, false}) == 1);
   audit.results.clear();
   audit.servers.back().reachable = false;
-  CHECK(exit_code(audit, Severity::error, true) == 3);
+  CHECK(exit_code(audit, {Severity::error, true, false}) == 3);
 }
 
 TEST_CASE("unknown parameters and wrong values in dbaudit.toml are problems") {

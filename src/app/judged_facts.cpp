@@ -1,0 +1,126 @@
+#include "app/judged_facts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "app/assumed_servers.h"
+#include "app/collect_all.h"
+#include "app/from_snapshots.h"
+#include "app/output.h"
+#include "app/time_limit.h"
+#include "base/text.h"
+#include "pools/limits.h"
+#include "report/report.h"
+
+namespace dbaudit {
+namespace {
+
+// A pool whose server is not part of this run is not judged, and that must not look like a pass. It is in order only
+// when dbaudit.toml names the server and this run was told to read others of it.
+void check_pool_servers(Store& store, const Config& config, const JudgingArguments& arguments,
+                        std::vector<std::string> names, Problems& problems) {
+  const bool by_name = !arguments.connection.servers.empty() || !arguments.from.empty();
+  Query pools = store.query("SELECT name, server_name FROM pool ORDER BY name");
+  while (pools.next().value()) {
+    const std::string pool = pools.text(0);
+    const std::string server = pools.text(1);
+    if (is_null(pools.value(1))) {
+      if (names.size() > 1)
+        problems.add(
+            fmt::format("pool '{}' names no server, and this run has {}; write server = \"...\"", pool, names.size()));
+      continue;
+    }
+    if (std::find(names.begin(), names.end(), server) != names.end()) continue;
+    const bool declared = std::any_of(config.servers.begin(), config.servers.end(),
+                                      [&](const ServerConfig& known) { return known.name == server; });
+    if (declared && by_name) {
+      write_stderr(fmt::format("pool {} talks to server {}, which this run was not told to read", pool, server));
+    } else {
+      problems.add(fmt::format(
+          "pool '{}' talks to server '{}', which is not part of this run ({}); use --server, or leave out 'server'",
+          pool, server, join(names, ", ")));
+    }
+  }
+}
+
+}  // namespace
+
+void JudgingArguments::add_to(CLI::App& app) {
+  connection.add_to(app, true);
+  inputs.add_to(app);
+  app.add_option("--from", from, "Snapshot files in place of servers");
+  app.add_option("--interval", interval, "Read status counters twice, this far apart, for rates");
+  app.add_option("--timeout", timeout, "Time for the whole run")->capture_default_str();
+}
+
+void JudgingArguments::add_assume_to(CLI::App& app) {
+  app.add_option("--assume", assume, "No server: the shipped defaults of a version, such as mysql-8.4 or mariadb-11.8");
+}
+
+void ReportArguments::add_to(CLI::App& app) {
+  app.add_option("--format", format, "text or json")->check(CLI::IsMember({"text", "json"}));
+  app.add_option("--fail-on", fail_on, "Lowest severity that makes the exit code 1")
+      ->check(CLI::IsMember({"error", "warning", "info"}));
+  app.add_flag("--allow-unknown", allow_unknown, "Rules that could not be judged do not make the exit code 3");
+  app.add_option("--color", colour, "auto, always or never")->check(CLI::IsMember({"auto", "always", "never"}));
+  app.add_flag("-v,--verbose", verbose, "List passes and rules that do not apply as well");
+}
+
+JudgedFacts load_judged_facts(const JudgingArguments& arguments, Problems& problems) {
+  JudgedFacts facts;
+  facts.inputs = load_inputs(arguments.inputs, facts.store, problems);
+  const std::optional<Deadline> deadline = deadline_from(arguments.timeout, problems);
+  facts.deadline = deadline.value_or(Deadline::max());
+  check_from(arguments.from, arguments.connection, problems);
+  const bool live = arguments.from.empty() && arguments.assume.empty();
+  if (!live && !arguments.interval.empty())
+    problems.add("--interval needs a server; a snapshot is one sample, and a default is none");
+  std::vector<std::string> names;
+  if (!arguments.assume.empty()) {
+    names = check_assumed(arguments, facts.inputs, problems);
+  } else if (live) {
+    facts.servers = resolve_servers(arguments.connection, facts.inputs.config, true, problems);
+    const std::optional<Seconds> interval = parse_duration(arguments.interval);
+    if (!arguments.interval.empty() && !interval) problems.add("--interval must be a duration such as 10s");
+    for (CollectRequest& request : facts.servers) {
+      request.deadline = facts.deadline;
+      request.sample_interval = interval;
+      names.push_back(request.connection.name);
+    }
+  }
+  if (arguments.from.empty()) check_pool_servers(facts.store, facts.inputs.config, arguments, names, problems);
+  return facts;
+}
+
+Status read_judged_facts(const JudgingArguments& arguments, JudgedFacts& facts, Problems& problems) {
+  if (!arguments.assume.empty()) {
+    add_assumed(arguments, facts.inputs, facts.store, problems);
+  } else if (arguments.from.empty()) {
+    const auto fresh = [&arguments] {
+      Problems none;  // loaded before without any
+      Store another;
+      load_inputs(arguments.inputs, another, none);
+      return another;
+    };
+    facts.store = collect_all(std::move(facts.store), fresh, facts.servers, system_clock());
+  } else {
+    if (Status added = add_snapshots(facts.store, arguments.from); !added) return added;
+    std::vector<std::string> names;
+    for (const AuditedServer& server : audited_servers(facts.store)) names.push_back(server.name);
+    check_pool_servers(facts.store, facts.inputs.config, arguments, names, problems);
+  }
+  add_pool_limits(facts.store);
+  facts.inputs.judge.deadline = judging_deadline(facts.deadline);
+  return success();
+}
+
+std::string render(const AuditResult& audit, const ReportArguments& arguments) {
+  const Colour colour = arguments.colour == "always"  ? Colour::always
+                        : arguments.colour == "never" ? Colour::never
+                                                      : Colour::automatic;
+  return arguments.format == "json" ? render_json(audit)
+                                    : render_text(audit, {use_colour(colour), arguments.verbose, terminal_width()});
+}
+
+}  // namespace dbaudit

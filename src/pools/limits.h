@@ -1,0 +1,13 @@
+// How long a pool's connections may be idle before somebody closes them: the fact table `pool_limits`, where the
+// server's variables and what is declared about pools meet for the first time.
+#pragma once
+
+#include "facts/store.h"
+
+namespace dbaudit {
+
+// One row for each pool and each server that it talks to and whose variables were read. Call it once, when all facts
+// are there and before rules are judged.
+void add_pool_limits(Store& store);
+
+}  // namespace dbaudit

@@ -53,8 +53,9 @@ void check_via(const Pool& pool, const std::vector<Pool>& pools, Problems& probl
     if (&other != &pool) names.push_back(other.name);
   }
   if (std::find(names.begin(), names.end(), *pool.via) == names.end())
-    problems.add(pool.file, pool.line, fmt::format("pool '{}': via = \"{}\" names no other declared pool{}", pool.name,
-                                                   printable(*pool.via), did_you_mean(*pool.via, names)));
+    problems.add(pool.file, pool.line,
+                 fmt::format("pool '{}': via = \"{}\" names no other declared pool{}", pool.name, printable(*pool.via),
+                             did_you_mean(*pool.via, names)));
 }
 
 // --param NAME=VALUE
@@ -107,8 +108,9 @@ std::string shipped_rules_folder(Problems& problems) {
   if (environment != nullptr && *environment != '\0') return environment;
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  for (const fs::path& folder :
-       {program.parent_path().parent_path() / "share/dbaudit/rules", fs::path(DBAUDIT_RULES_DIR)}) {
+  // Installed somewhere, installed where it was meant to be, or in build/PRESET of the source tree.
+  for (const fs::path& folder : {program.parent_path().parent_path() / "share/dbaudit/rules",
+                                 fs::path(DBAUDIT_RULES_DIR), program.parent_path() / "../../rules"}) {
     if (fs::is_directory(folder, error)) return folder.string();
   }
   problems.add(fmt::format("the shipped rules are not in {}; set DBAUDIT_RULES to their folder", DBAUDIT_RULES_DIR));

@@ -41,7 +41,7 @@ std::vector<Library> load_declared(const InputArguments& arguments, const Inputs
                                    const std::vector<PoolChange>& changes, Store& store, Problems& problems);
 std::vector<std::string> pool_names(Store& store);
 
-// The shipped rules: $DBAUDIT_RULES, else the installed folder, else beside the program.
+// The shipped rules: $DBAUDIT_RULES, else the installed folder, else that of the source tree around the program.
 std::string shipped_rules_folder(Problems& problems);
 // rules/human_clients.toml in that folder: programs that people type into, a table that rules and `locks` join.
 void load_human_clients(const std::string& folder, Store& store, Problems& problems);

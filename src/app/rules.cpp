@@ -9,6 +9,7 @@
 #include "app/output.h"
 #include "base/text.h"
 #include "pools/library_sql.h"
+#include "pools/library_tests.h"
 
 namespace dbaudit {
 namespace {
@@ -101,7 +102,10 @@ int check(const Arguments& arguments) {
 
 int test(const Arguments& arguments) {
   Problems problems;
-  const std::vector<Rule> rules = checked_rules(folders_of(arguments, problems), problems);
+  const std::vector<std::string> folders = folders_of(arguments, problems);
+  const std::vector<Rule> rules = checked_rules(folders, problems);
+  const std::vector<std::string> library_places = library_folders(folders);
+  const std::vector<Library> libraries = load_libraries(library_places, problems);
   if (!problems.empty()) return report_problems(problems);
   std::size_t tests = 0;
   std::size_t failed = 0;
@@ -116,7 +120,15 @@ int test(const Arguments& arguments) {
       ++failed;
     }
   }
-  write_stdout(fmt::format("{} rules, {} tests, {} failures\n", rules.size(), tests, failed));
+  for (const Library& library : libraries) {
+    const LibraryTests found = run_library_tests(library, library_places, problems);
+    tests += found.count;
+    failed += found.failures.size();
+    for (const std::string& failure : found.failures) write_stdout(failure + "\n");
+  }
+  if (!problems.empty()) return report_problems(problems);
+  write_stdout(
+      fmt::format("{} rules and {} libraries, {} tests, {} failures\n", rules.size(), libraries.size(), tests, failed));
   return failed == 0 ? kExitFine : kExitFindings;
 }
 

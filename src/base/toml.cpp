@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include <filesystem>
 #include <fstream>
-#include <sstream>
+#include <iterator>
 
 #include "base/text.h"
 
@@ -69,15 +70,31 @@ std::optional<TomlValue> parse_toml(std::string_view text, const std::string& fi
   }
 }
 
-std::optional<TomlValue> parse_toml_file(const std::string& path, Problems& problems) {
+namespace {
+
+std::optional<std::string> file_text(const std::string& path, Problems& problems) {
   std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  if (in) text << in.rdbuf();
-  if (!in || text.fail()) {
-    problems.add(path, 0, "cannot be read");
-    return std::nullopt;
+  std::error_code error;
+  if (in && !std::filesystem::is_directory(path, error)) {
+    std::string text(std::istreambuf_iterator<char>(in), {});
+    if (!in.bad()) return text;
   }
-  return parse_toml(text.str(), path, problems);
+  problems.add(path, 0, "cannot be read");
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<TomlValue> parse_toml_file(const std::string& path, Problems& problems) {
+  const std::optional<std::string> text = file_text(path, problems);
+  return text ? parse_toml(*text, path, problems) : std::nullopt;
+}
+
+std::optional<TomlValue> parse_toml_file_without_tests(const std::string& path, Problems& problems) {
+  std::optional<std::string> text = file_text(path, problems);
+  if (!text) return std::nullopt;
+  text->erase(std::min(text->find("\n[[test]]"), text->size()));
+  return parse_toml(*text, path, problems);
 }
 
 TomlReader::TomlReader(const TomlValue& value, std::string file, std::string where, Problems& problems)

@@ -53,6 +53,8 @@ const T* TomlValue::get() const {
 
 // The root table; nothing after a syntax error or an unreadable file, which is then in `problems`.
 std::optional<TomlValue> parse_toml_file(const std::string& path, Problems& problems);
+// The same without the [[test]] tables, which stand at the end of rules and library descriptions and are most of them.
+std::optional<TomlValue> parse_toml_file_without_tests(const std::string& path, Problems& problems);
 std::optional<TomlValue> parse_toml(std::string_view text, const std::string& file, Problems& problems);
 
 enum class Spelling { exact, any_case };

@@ -457,7 +457,7 @@ Result<Library> load_library(const std::vector<std::string>& folders, const std:
                  near.empty() ? "dbaudit pools list shows the known ones" : ""};
   }
   if (found.size() > 1) problems.add(found[1], 0, "this library id is described in " + found[0] + " already");
-  const std::optional<TomlValue> root = parse_toml_file(found.front(), problems);
+  const std::optional<TomlValue> root = parse_toml_file_without_tests(found.front(), problems);
   std::optional<Library> library = root ? parse_library(*root, found.front(), problems) : std::nullopt;
   if (!library) return Error{ErrorKind::bad_input, fmt::format("the description of '{}' cannot be read", id)};
   return std::move(*library);
@@ -466,7 +466,7 @@ Result<Library> load_library(const std::vector<std::string>& folders, const std:
 std::vector<Library> load_libraries(const std::vector<std::string>& folders, Problems& problems) {
   std::vector<Library> libraries;
   for (const auto& [id, path] : description_files(folders, problems)) {
-    const std::optional<TomlValue> root = parse_toml_file(path, problems);
+    const std::optional<TomlValue> root = parse_toml_file_without_tests(path, problems);
     std::optional<Library> library = root ? parse_library(*root, path, problems) : std::nullopt;
     if (library) libraries.push_back(std::move(*library));
   }

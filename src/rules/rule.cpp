@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 
 #include "base/text.h"
@@ -198,18 +196,6 @@ Rule parse_rule(const TomlValue& root, const std::filesystem::path& path, Proble
   return rule;
 }
 
-std::optional<TomlValue> read_rule_file(const std::string& path, RuleTests tests, Problems& problems) {
-  if (tests == RuleTests::read) return parse_toml_file(path, problems);
-  std::ifstream in(path, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(in), {});
-  if (!in.good() && text.empty()) {
-    problems.add(path, 0, "cannot be read");
-    return std::nullopt;
-  }
-  text.erase(std::min(text.find("\n[[test]]"), text.size()));
-  return parse_toml(text, path, problems);
-}
-
 }  // namespace
 
 std::vector<Rule> parse_rules(const std::vector<std::string>& paths, RuleTests tests, Problems& problems) {
@@ -238,7 +224,9 @@ std::vector<Rule> parse_rules(const std::vector<std::string>& paths, RuleTests t
   std::map<std::string, std::string> seen;
   for (const fs::path& file : files) {
     const std::size_t before = problems.list().size();
-    const std::optional<TomlValue> root = read_rule_file(file.string(), tests, problems);
+    const std::optional<TomlValue> root = tests == RuleTests::read
+                                              ? parse_toml_file(file.string(), problems)
+                                              : parse_toml_file_without_tests(file.string(), problems);
     if (!root) continue;
     Rule rule = parse_rule(*root, file, problems);
     const auto [first, inserted] = seen.emplace(rule.id, rule.file);

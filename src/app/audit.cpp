@@ -60,7 +60,8 @@ int run(const Arguments& arguments) {
   JudgedFacts facts = load_judged_facts(arguments.judging, problems);
   if (!problems.empty()) return report_problems(problems);
   stopwatch.lap("load rules and pools");
-  if (const Status read = read_judged_facts(arguments.judging, facts, problems); !read) return report_error(read.error());
+  if (const Status read = read_judged_facts(arguments.judging, facts, problems); !read)
+    return report_error(read.error());
   if (!problems.empty()) return report_problems(problems);
   stopwatch.lap("collect");
   const AuditResult audit = judge_all(facts.inputs.rules, facts.store, facts.inputs.judge, &rule_timings);

@@ -4,7 +4,7 @@
 #include "app/judged_facts.h"
 #include "app/output.h"
 #include "app/proposal.h"
-#include "pools/limits.h"
+#include "app/what_if.h"
 #include "rules/compare.h"
 
 namespace dbaudit {
@@ -21,8 +21,8 @@ int run(const Arguments& arguments) {
   Problems problems;
   JudgedFacts facts = load_judged_facts(arguments.judging, problems);
   const Proposal proposal = parse_proposal(arguments.proposal, pool_names(facts.store), problems);
-  Store after;
-  load_declared(arguments.judging.inputs, facts.inputs, proposal.pools, after, problems);
+  Store unused;  // the changed pools must be sound before a server is asked
+  load_declared(arguments.judging.inputs, facts.inputs, proposal.pools, unused, problems);
   if (!problems.empty()) return report_problems(problems);
 
   if (const Status read = read_judged_facts(arguments.judging, facts, problems); !read)
@@ -30,12 +30,10 @@ int run(const Arguments& arguments) {
   if (!problems.empty()) return report_problems(problems);
 
   const AuditResult now = judge_all(facts.inputs.rules, facts.store, facts.inputs.judge);
-  after.add_facts(facts.store);
   std::vector<std::string> notes;
-  apply_variables(proposal, after, notes, problems);
+  Store after = changed_facts(arguments.judging, facts, proposal, notes, problems);
   if (!problems.empty()) return report_problems(problems);
   for (const std::string& note : notes) write_stderr(note);
-  add_pool_limits(after);
   AuditResult audit = judge_all(facts.inputs.rules, after, facts.inputs.judge);
   mark_changes(audit, now);
 

@@ -11,6 +11,7 @@ using Action = std::function<int()>;  // returns the exit code
 void add_locks(CLI::App& app, Action& action);
 void add_audit(CLI::App& app, Action& action);
 void add_check(CLI::App& app, Action& action);
+void add_plan(CLI::App& app, Action& action);
 void add_snapshot(CLI::App& app, Action& action);
 void add_query(CLI::App& app, Action& action);
 void add_schema(CLI::App& app, Action& action);

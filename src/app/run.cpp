@@ -64,7 +64,8 @@ int run(int argc, const char* const* argv) {
   app.set_help_flag("--help", "Print this help");  // -h is the host, as with the mysql client
   app.require_subcommand(1);
   Action action;
-  for (const auto add : {add_locks, add_audit, add_check, add_snapshot, add_query, add_schema, add_rules, add_pools, add_grants})
+  for (const auto add : {add_locks, add_audit, add_check, add_plan, add_snapshot, add_query, add_schema, add_rules,
+                         add_pools, add_grants})
     add(app, action);
   std::string unused;
   add_common_options(app, unused);

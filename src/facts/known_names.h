@@ -13,6 +13,8 @@ struct KnownName {
   std::string_view name;  // lower case
   bool mysql;
   bool mariadb;
+  bool mysql_restart = false;  // read only there: a change needs a restart
+  bool mariadb_restart = false;
 };
 
 std::span<const KnownName> known_variables();

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 #include "base/units.h"
 
 namespace dbaudit {
@@ -12,6 +15,9 @@ std::string formatted(const Value& value, std::string_view format) {
   const std::optional<double> number = number_of(value);
   if (!number) return text_of(value);
   if (format == "duration") return format_duration(*number);
+  if (format == "for")
+    return *number == kUnlimited ? "for any length of time" : "for up to " + format_duration(*number);
+  if (format == "over") return *number == kUnlimited ? "without any limit" : format_duration(*number) + " too long";
   if (format == "bytes") return format_bytes(*number);
   if (format == "count") return format_count(*number);
   return text_of(value);
@@ -49,9 +55,10 @@ TemplateCheck check_template(std::string_view text) {
       text, [](std::string_view) {},
       [&](std::string_view column, std::string_view format) {
         check.columns.emplace_back(column);
-        if (!format.empty() && format != "duration" && format != "bytes" && format != "count") {
+        constexpr std::array<std::string_view, 6> kFormats{"", "duration", "for", "over", "bytes", "count"};
+        if (std::find(kFormats.begin(), kFormats.end(), format) == kFormats.end()) {
           check.problems.push_back(
-              fmt::format("'{{{}:{}}}': the format must be duration, bytes or count", column, format));
+              fmt::format("'{{{}:{}}}': the format must be duration, for, over, bytes or count", column, format));
         }
       });
   if (!closed) check.problems.emplace_back("a '{' or '}' stands alone; write '{{' for a brace");

@@ -15,6 +15,8 @@ TEST_CASE("placeholders print values for people") {
   };
   CHECK(fill_template("{who}: {idle_s:duration}, {limit_s:duration}, {size_bytes:bytes}, {n:count}, {n}, {gone}",
                       lookup) == "app: 30 min, unlimited, 1.0 MiB, 1,234, 1234, unknown");
+  CHECK(fill_template("{idle_s:for}, {limit_s:for}", lookup) == "for up to 30 min, for any length of time");
+  CHECK(fill_template("{idle_s:over}, {limit_s:over}", lookup) == "30 min too long, without any limit");
   CHECK(fill_template("{{braces}}", lookup) == "{braces}");
 }
 

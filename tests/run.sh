@@ -38,6 +38,7 @@ if [[ $quick == 1 ]]; then
   exit 0
 fi
 
+command -v npm >/dev/null || install_packages tests/node-packages.txt
 for kind in mariadb-10.11 mariadb-11.8 mysql-9.7; do docker/server.sh root "$kind"; done
 build tidy -DDBAUDIT_TESTS=OFF
 build clang

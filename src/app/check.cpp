@@ -21,8 +21,7 @@ int run(const Arguments& arguments) {
   Problems problems;
   JudgedFacts facts = load_judged_facts(arguments.judging, problems);
   const Proposal proposal = parse_proposal(arguments.proposal, pool_names(facts.store), problems);
-  Store unused;  // the changed pools must be sound before a server is asked
-  load_declared(arguments.judging.inputs, facts.inputs, proposal.pools, unused, problems);
+  Store pools = changed_pools(arguments.judging, facts, proposal, problems);
   if (!problems.empty()) return report_problems(problems);
 
   if (const Status read = read_judged_facts(arguments.judging, facts, problems); !read)
@@ -31,7 +30,7 @@ int run(const Arguments& arguments) {
 
   const AuditResult now = judge_all(facts.inputs.rules, facts.store, facts.inputs.judge);
   std::vector<std::string> notes;
-  Store after = changed_facts(arguments.judging, facts, proposal, notes, problems);
+  Store after = changed_facts(std::move(pools), facts, proposal, notes, problems);
   if (!problems.empty()) return report_problems(problems);
   for (const std::string& note : notes) write_stderr(note);
   AuditResult audit = judge_all(facts.inputs.rules, after, facts.inputs.judge);

@@ -7,6 +7,7 @@
 #include "app/assumed_servers.h"
 #include "app/collect_all.h"
 #include "app/from_snapshots.h"
+#include "app/managed_services.h"
 #include "app/output.h"
 #include "app/time_limit.h"
 #include "base/text.h"
@@ -70,6 +71,7 @@ void ReportArguments::add_to(CLI::App& app) {
 JudgedFacts load_judged_facts(const JudgingArguments& arguments, Problems& problems) {
   JudgedFacts facts;
   facts.inputs = load_inputs(arguments.inputs, facts.store, problems);
+  check_services(facts.inputs, facts.store, problems);
   const std::optional<Deadline> deadline = deadline_from(arguments.timeout, problems);
   facts.deadline = deadline.value_or(Deadline::max());
   check_from(arguments.from, arguments.connection, problems);
@@ -110,6 +112,7 @@ Status read_judged_facts(const JudgingArguments& arguments, JudgedFacts& facts, 
     for (const AuditedServer& server : audited_servers(facts.store)) names.push_back(server.name);
     check_pool_servers(facts.store, facts.inputs.config, arguments, names, problems);
   }
+  add_services(facts.inputs, facts.store);
   add_pool_limits(facts.store);
   facts.inputs.judge.deadline = judging_deadline(facts.deadline);
   return success();

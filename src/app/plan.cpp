@@ -64,15 +64,14 @@ int run(const Arguments& arguments) {
   const Proposal proposal = parse_proposal(arguments.proposal, pool_names(facts.store), problems);
   if (proposal.empty() && problems.empty())
     problems.add("nothing to plan: say what is wanted with --set or --option-file");
-  Store unused;
-  load_declared(arguments.judging.inputs, facts.inputs, proposal.pools, unused, problems);
+  Store pools = changed_pools(arguments.judging, facts, proposal, problems);
   if (!problems.empty()) return report_problems(problems);
   if (const Status read = read_judged_facts(arguments.judging, facts, problems); !read)
     return report_error(read.error());
   if (!problems.empty()) return report_problems(problems);
 
   std::vector<std::string> notes;
-  Store wanted = changed_facts(arguments.judging, facts, proposal, notes, problems);
+  Store wanted = changed_facts(std::move(pools), facts, proposal, notes, problems);
   if (!problems.empty()) return report_problems(problems);
   for (const std::string& note : notes) write_stderr(note);
   const auto judged = [&facts](Store& store) { return judge_all(facts.inputs.rules, store, facts.inputs.judge); };
@@ -82,7 +81,7 @@ int run(const Arguments& arguments) {
   Plan plan;
   plan.steps = ordered_steps(changed_variables(facts.store, wanted), changed_settings(facts.store, proposal));
   const auto state_after = [&](const Proposal& part) {
-    Store store = changed_facts(arguments.judging, facts, part, notes, problems);
+    Store store = changed_facts(changed_pools(arguments.judging, facts, part, problems), facts, part, notes, problems);
     return judged(store);
   };
   for (std::size_t i = 0; i + 1 < plan.steps.size(); ++i)

@@ -183,12 +183,18 @@ void ProposalArguments::add_to(CLI::App& app) {
       ->group(group)
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--memory", memory,
+                 "[SERVER:]SIZE of the machine's memory; a managed service's max_connections follows it")
+      ->group(group)
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
 Proposal parse_proposal(const ProposalArguments& arguments, const std::vector<std::string>& pools, Problems& problems) {
   Proposal proposal;
   read_option_files(arguments.option_files, proposal, problems);
   for (const std::string& argument : arguments.set) parse_set(argument, pools, proposal, problems);
+  proposal.memory = parse_memory_changes(arguments.memory, problems);
   return proposal;
 }
 

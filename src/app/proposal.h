@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/managed_services.h"
 #include "base/problems.h"
 #include "facts/store.h"
 #include "pools/pool.h"
@@ -23,13 +24,15 @@ struct VariableChange {
 struct Proposal {
   std::vector<VariableChange> variables;  // later ones win
   std::vector<PoolChange> pools;
+  std::vector<MemoryChange> memory;
 
-  [[nodiscard]] bool empty() const { return variables.empty() && pools.empty(); }
+  [[nodiscard]] bool empty() const { return variables.empty() && pools.empty() && memory.empty(); }
 };
 
 struct ProposalArguments {
   std::vector<std::string> set;
   std::vector<std::string> option_files;
+  std::vector<std::string> memory;
 
   void add_to(CLI::App& app);
 };

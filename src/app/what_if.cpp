@@ -4,14 +4,20 @@
 
 namespace dbaudit {
 
-Store changed_facts(const JudgingArguments& arguments, JudgedFacts& facts, const Proposal& proposal,
-                    std::vector<std::string>& notes, Problems& problems) {
+Store changed_pools(const JudgingArguments& arguments, const JudgedFacts& facts, const Proposal& proposal,
+                    Problems& problems) {
   Store changed;
   load_declared(arguments.inputs, facts.inputs, proposal.pools, changed, problems);
-  changed.add_facts(facts.store);
-  apply_variables(proposal, changed, notes, problems);
-  add_pool_limits(changed);
   return changed;
+}
+
+Store changed_facts(Store pools, JudgedFacts& facts, const Proposal& proposal, std::vector<std::string>& notes,
+                    Problems& problems) {
+  pools.add_facts(facts.store);
+  apply_memory(proposal.memory, facts.inputs, pools, notes, problems);
+  apply_variables(proposal, pools, notes, problems);
+  add_pool_limits(pools);
+  return pools;
 }
 
 }  // namespace dbaudit

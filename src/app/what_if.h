@@ -9,9 +9,13 @@
 
 namespace dbaudit {
 
-// A store of its own with the facts of `facts`, the pools as `proposal` has them, and its variables. Problems are those
-// of apply_variables(); `facts` has been read.
-Store changed_facts(const JudgingArguments& arguments, JudgedFacts& facts, const Proposal& proposal,
-                    std::vector<std::string>& notes, Problems& problems);
+// The pools as `proposal` has them, without any facts: what must be sound before a server is asked.
+Store changed_pools(const JudgingArguments& arguments, const JudgedFacts& facts, const Proposal& proposal,
+                    Problems& problems);
+
+// `pools` with the facts of `facts`, which have been read, and the variables of `proposal`. Problems are those of
+// apply_variables().
+Store changed_facts(Store pools, JudgedFacts& facts, const Proposal& proposal, std::vector<std::string>& notes,
+                    Problems& problems);
 
 }  // namespace dbaudit

@@ -42,6 +42,7 @@ ServerConfig parse_server(const TomlValue& table, const std::string& file, Probl
   server.group = reader.text("group");
   server.environment = reader.text("environment");
   server.memory_bytes = reader.size_bytes("memory");
+  server.service = reader.text("service");
   if (const TomlValue* parameters = reader.table("parameters")) server.parameters = *parameters->get<TomlMembers>();
   if (!server.url && !server.option_file) reader.problem("name", "it needs a 'url' or an 'option_file'");
   reader.finish();

@@ -28,6 +28,7 @@ struct ServerConfig {
   std::optional<std::string> group;
   std::optional<std::string> environment;
   std::optional<std::int64_t> memory_bytes;
+  std::optional<std::string> service;  // managed, one of rules/services.toml
   TomlMembers parameters;
   int line = 0;
 };

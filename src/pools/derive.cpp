@@ -24,7 +24,9 @@ Driver parse_driver(const std::string& declared) {
   const std::string text(trimmed(std::string_view(declared).substr(0, declared.find('('))));  // "mysql2 3.9 (node 20)"
   const std::size_t space = text.rfind(' ');
   if (space == std::string::npos) return {text, std::nullopt};
-  const std::optional<Version> version = parse_version(std::string_view(text).substr(space + 1));
+  std::string_view number = std::string_view(text).substr(space + 1);
+  if (number.starts_with('v')) number.remove_prefix(1);  // Go's "v1.9.0"
+  const std::optional<Version> version = parse_version(number);
   return version ? Driver{text.substr(0, space), version} : Driver{text, std::nullopt};
 }
 

@@ -68,6 +68,29 @@ std::optional<double> whole_number(std::string_view text) {
   return number;
 }
 
+// "PT30M", as java.time.Duration and Spring write it (ISO 8601; days are the largest unit that has a fixed length).
+std::optional<double> iso_duration(std::string_view text) {
+  if (text.size() < 3 || (text[0] != 'P' && text[0] != 'p')) return std::nullopt;
+  double seconds = 0;
+  bool time = false;
+  std::string number;
+  for (const char c : text.substr(1)) {
+    if (c == 'T' || c == 't') {
+      if (time || !number.empty()) return std::nullopt;
+      time = true;
+    } else if (is_digit(c) || c == '.') {
+      number += c;
+    } else {
+      const std::optional<double> count = whole_number(number);
+      const double unit = c == 'D' || c == 'd' ? 86400 : c == 'H' || c == 'h' ? 3600 : c == 'M' || c == 'm' ? 60 : 1;
+      if (!count || (unit == 86400) == time || (unit == 1 && c != 'S' && c != 's')) return std::nullopt;
+      seconds += *count * unit;
+      number.clear();
+    }
+  }
+  return number.empty() ? std::optional<double>(seconds) : std::nullopt;
+}
+
 Error wrong(const Setting& setting, const TomlValue& value, std::string_view wanted) {
   std::string found(value.type_name());
   // Never the text of a setting that may hold a password.
@@ -79,9 +102,16 @@ Error wrong(const Setting& setting, const TomlValue& value, std::string_view wan
 
 Result<Value> boolean_value(const Setting& setting, const TomlValue& value) {
   if (const auto* flag = value.get<bool>()) return Value{std::int64_t{*flag ? 1 : 0}};
+  if (const auto* number = value.get<std::int64_t>(); number != nullptr && (*number == 0 || *number == 1)) {
+    return Value{*number};
+  }
   if (const auto* text = value.get<std::string>()) {
-    if (equals_ignoring_case(*text, "true")) return Value{std::int64_t{1}};
-    if (equals_ignoring_case(*text, "false")) return Value{std::int64_t{0}};
+    for (const std::string_view yes : {"true", "1", "on", "yes"}) {
+      if (equals_ignoring_case(*text, yes)) return Value{std::int64_t{1}};
+    }
+    for (const std::string_view no : {"false", "0", "off", "no"}) {
+      if (equals_ignoring_case(*text, no)) return Value{std::int64_t{0}};
+    }
   }
   return wrong(setting, value, "true or false");
 }
@@ -95,6 +125,7 @@ Result<Value> number_value(const Setting& setting, const TomlValue& value) {
     if (number) return Value{*number * setting.unit_s};
     if (const auto* text = value.get<std::string>()) {
       if (const std::optional<Seconds> duration = parse_duration(*text)) return Value{duration->count()};
+      if (const std::optional<double> seconds = iso_duration(*text)) return Value{*seconds};
     }
     return wrong(setting, value,
                  fmt::format("a duration: a number{} or text with a unit such as \"30s\"",
@@ -112,6 +143,10 @@ Result<Value> number_value(const Setting& setting, const TomlValue& value) {
 
 Result<Value> text_value(const Setting& setting, const TomlValue& value) {
   if (const auto* text = value.get<std::string>()) return Value{*text};
+  // pool_reset_on_return = false
+  if (const auto* flag = value.get<bool>(); flag != nullptr && setting.type == SettingType::text) {
+    return Value{std::string(*flag ? "true" : "false")};
+  }
   const auto* items = value.get<TomlArray>();
   if (items == nullptr || setting.type != SettingType::sql) return wrong(setting, value, "a string");
   std::vector<std::string> statements;

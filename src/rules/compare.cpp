@@ -8,7 +8,7 @@ namespace {
 
 Change change_of(const RuleResult& after, const RuleResult* before) {
   const bool failed = before != nullptr && before->outcome == Outcome::fail;
-  if (after.outcome == Outcome::pass) return failed ? Change::fixed : Change::same;
+  if (after.outcome == Outcome::pass) return failed && !after.instead ? Change::fixed : Change::same;
   if (after.outcome == Outcome::not_applicable) return Change::same;
   if (before == nullptr || before->outcome != after.outcome) return Change::new_;
   // What was only a warning and is an error now is news.

@@ -252,6 +252,11 @@ class Judge {
           store_.query(fmt::format("SELECT 1 FROM \"{}\" WHERE server_id = :id AND \"{}\" IS NOT NULL", table, column));
       query.bind("id", server_.server_id);
       if (!query.next().value()) {
+        if (server_.door == "assumed") {
+          unknown(fmt::format("the default of {} on {} is not known", column, to_string(*server_.version)),
+                  fmt::format("Say what it is: --set {}=...", column), true);
+          return false;
+        }
         not_applicable(fmt::format("{} has no {} {}", to_string(*server_.version),
                                    table == "global_variables" ? "variable" : "status counter", column));
         return false;
@@ -300,6 +305,8 @@ class Judge {
       result.severity = *severity;
     if (const Value hazard = contains(columns, "hazard") ? lookup("hazard") : Value{}; !is_null(hazard))
       result.hazard = text_of(hazard);
+    if (const Value instead = contains(columns, "instead") ? lookup("instead") : Value{}; !is_null(instead))
+      result.instead = text_of(instead);
     if (outcome == Outcome::fail) result.message = fill_template(rule_.message, lookup);
     if (outcome == Outcome::fail) result.why = first_sentence(rule_.rationale);
     if (outcome == Outcome::fail) result.remedy = fill_template(rule_.remedy, lookup);

@@ -35,7 +35,8 @@ struct RuleResult {
   bool curable = true;                // unknown only: false when nothing on this server could cure it
   std::optional<std::string> hazard;
   std::string fingerprint;
-  std::optional<Change> change;  // of `check` only
+  std::optional<std::string> instead;  // the rule that reports this subject in place of this one
+  std::optional<Change> change;        // of `check` only
 };
 
 struct SourceState {

@@ -28,7 +28,8 @@ std::optional<Severity> parse_severity(std::string_view name) {
 }
 
 bool is_engine_column(std::string_view column) {
-  return column == "subject" || column == "ok" || column == "severity" || column == "hazard" || column == "reason";
+  return column == "subject" || column == "ok" || column == "severity" || column == "hazard" || column == "reason" ||
+         column == "instead";
 }
 
 std::string_view wanted_form(ParameterType type) {
@@ -207,7 +208,9 @@ std::vector<Rule> parse_rules(const std::vector<std::string>& paths, RuleTests t
       std::vector<fs::path> found;
       for (const auto& entry : fs::recursive_directory_iterator(path, error)) {
         const fs::path& child = entry.path();
-        if (child.extension() != ".toml" || child.filename() == "human_clients.toml") continue;
+        if (child.extension() != ".toml" || child.filename() == "human_clients.toml" ||
+            child.filename() == "services.toml")
+          continue;
         const fs::path folder = child.parent_path().filename();
         if (folder != "libraries" && folder != "defaults") found.push_back(child);
       }

@@ -67,6 +67,7 @@ struct Rule {
 //   severity  of this row, in place of the rule's
 //   hazard    of this row, in place of the rule's
 //   reason    why ok is NULL
+//   instead   the rule that reports this subject in place of this one, which therefore passes
 bool is_engine_column(std::string_view column);
 
 // Parses one parameter value; nothing, with a problem, when it does not fit the type.
@@ -75,7 +76,7 @@ std::string_view wanted_form(ParameterType type);  // "a duration such as \"5m\"
 
 enum class RuleTests { leave_out, read };
 
-// Reads the rule files below `paths`: files, or folders, in which every *.toml is a rule but human_clients.toml and
+// Reads the rule files below `paths`: files, or folders, in which every *.toml is a rule but human_clients.toml, services.toml and
 // what lies in a folder `libraries` or `defaults`. Nothing of a file that has problems; a path without any rule is one. Tests stand
 // at the end of a rule file and are most of it, so an audit does not read them.
 std::vector<Rule> parse_rules(const std::vector<std::string>& paths, RuleTests tests, Problems& problems);

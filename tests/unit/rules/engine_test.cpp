@@ -101,8 +101,8 @@ TEST_CASE("what is wrong with a rule is said with its line") {
   CHECK(problems_after("\"warning\"", "\"fatal\"").find("must be one of error, warning, info") != std::string::npos);
   CHECK(problems_after("{subject}", "{subjct}")
             .find("'{subjct}' is no column of its statement; did you mean 'subject'?") != std::string::npos);
-  CHECK(problems_after("{limit:duration}", "{limit:hours}").find("the format must be duration, for, over, bytes or count") !=
-        std::string::npos);
+  CHECK(problems_after("{limit:duration}", "{limit:hours}")
+            .find("the format must be duration, for, over, bytes or count") != std::string::npos);
   CHECK(problems_after(" <= :limit", " <= :limt").find("':limt' is no parameter of the rule; did you mean 'limit'?") !=
         std::string::npos);
   CHECK(problems_after("\"60s\"", "60").find("'default' must be a duration") != std::string::npos);

@@ -3,8 +3,12 @@
 DBAUDIT_UPDATE_GOLDEN=1 writes the files anew.
 """
 
+import contextlib
 import os
 import pathlib
+import shutil
+import sqlite3
+import time
 
 import pytest
 
@@ -268,3 +272,28 @@ def test_g_a_connection_for_each_request_and_what_keeping_them_would_take(server
     judged("check", "--set", "pool.web.CONN_MAX_AGE=60", "--set", "pool.web.instances=5", *G_RULES)
     capacity = next(result for result in judged.report["results"] if result["rule"] == "CAP001")
     assert (capacity["outcome"], capacity["change"]) == ("fail", "new")
+
+
+# --- offline, a whole fleet
+
+
+def test_five_hundred_pools_on_twenty_snapshots(server, dbaudit, tmp_path):
+    """Linear in pools, and fast: time itself is the bench's business, so that only a blow-up fails here."""
+    server.account("aud", "ALL ON *.*")
+    dbaudit("snapshot", "-o", tmp_path / "one.db", server=server)
+    snapshots = []
+    for number in range(20):
+        snapshots.append(tmp_path / f"s{number}.db")
+        shutil.copy(tmp_path / "one.db", snapshots[-1])
+        with contextlib.closing(sqlite3.connect(snapshots[-1])) as database, database:
+            database.execute("UPDATE server SET name = ?", (f"s{number}",))
+    seconds = {}
+    for count in (125, 500):
+        libraries = ("hikaricp", "tomcat_jdbc", "sqlalchemy", "dbcp2")
+        pools = [f'[[pool]]\nname = "p{n}"\nlibrary = "{libraries[n % 4]}"\nserver = "s{n % 20}"\ninstances = 2\n' for n in range(count)]
+        (dbaudit.home / "pools.toml").write_text("".join(pools))
+        begin = time.monotonic()
+        run = dbaudit("check", "--from", *snapshots, "--pools", "pools.toml", "--set", "wait_timeout=180", "--format", "json")
+        seconds[count] = time.monotonic() - begin
+        assert len([one for one in run.json()["results"] if one["rule"] == "POOL001"]) == count
+    assert seconds[500] < 4 * seconds[125] + 1, seconds

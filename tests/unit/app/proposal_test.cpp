@@ -2,7 +2,10 @@
 
 #include <doctest/doctest.h>
 
-#include <cstdio>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 using namespace dbaudit;
@@ -10,9 +13,15 @@ using namespace dbaudit;
 namespace {
 
 struct OptionFile {
-  std::string path = std::string(std::tmpnam(nullptr)) + ".cnf";
-  explicit OptionFile(const std::string& text) { std::ofstream(path) << text; }
-  ~OptionFile() { std::remove(path.c_str()); }
+  std::string path;
+  explicit OptionFile(const std::string& text) {
+    path = std::filesystem::temp_directory_path() / "dbaudit-test-XXXXXX";
+    close(mkstemp(path.data()));
+    std::ofstream(path) << text;
+  }
+  OptionFile(const OptionFile&) = delete;
+  OptionFile& operator=(const OptionFile&) = delete;
+  ~OptionFile() { std::filesystem::remove(path); }
 };
 
 Store mysql_server() {

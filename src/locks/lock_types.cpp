@@ -39,7 +39,7 @@ constexpr std::array<std::string_view, 10> kObjectWaiting{
     "+++++++---",  // SHARED_WRITE
     "++++++----",  // SHARED_WRITE_LOW_PRIO
     "+++++++++-",  // SHARED_UPGRADABLE
-    "+++-+++++-",  // SHARED_READ_ONLY
+    "+++-++++--",  // SHARED_READ_ONLY
     "+++++++++-",  // SHARED_NO_WRITE
     "+++++++++-",  // SHARED_NO_READ_WRITE
     "++++++++++",  // EXCLUSIVE

@@ -44,6 +44,7 @@ TEST_CASE("why one idle reader freezes a table") {
 }
 
 TEST_CASE("LOCK TABLES, ALTER and writers") {
+  CHECK(waiting("TABLE", "SHARED_READ_ONLY", "SHARED_NO_READ_WRITE"));  // LOCK TABLES READ behind LOCK TABLES WRITE
   CHECK(granted("TABLE", "SHARED_WRITE", "SHARED_READ_ONLY"));
   CHECK_FALSE(granted("TABLE", "SHARED_READ", "SHARED_READ_ONLY"));
   CHECK(granted("TABLE", "SHARED_READ", "SHARED_NO_READ_WRITE"));

@@ -43,13 +43,13 @@ constexpr std::array<Entry, 14> kCollectors{{
 // UNIX_TIMESTAMP is free of time zones, so that clocks can be compared.
 constexpr std::string_view kIdentity =
     "SELECT VERSION(), @@version_comment, @@hostname, @@port, @@system_time_zone, @@performance_schema, "
-    "CONNECTION_ID(), CURRENT_USER(), UNIX_TIMESTAMP(NOW(6)), @@max_connections";
+    "CONNECTION_ID(), CURRENT_USER(), UNIX_TIMESTAMP(NOW(6)), @@max_connections, @@lower_case_table_names";
 
 struct ServerRow {
   std::optional<ServerVersion> version;
   std::optional<std::string> version_full, version_comment, hostname, error, door, tls_cipher, account,
       system_time_zone;
-  std::optional<std::int64_t> port, connection_id, max_connections;
+  std::optional<std::int64_t> port, connection_id, max_connections, lower_case_table_names;
   std::optional<double> clock_skew_s;
   bool performance_schema = false;
 };
@@ -95,6 +95,7 @@ std::optional<Error> read_identity(Connection& connection, const Clock& clock, S
     row.clock_skew_s = *server_time - std::chrono::duration<double>(middle.time_since_epoch()).count();
   }
   row.max_connections = rows->integer(9);
+  row.lower_case_table_names = rows->integer(10);
   return std::nullopt;
 }
 
@@ -186,7 +187,8 @@ std::vector<std::string> collect_server(Store& store, std::int64_t server_id, co
                     .version = *row.version,
                     .account = quoted_account(*row.account),
                     .connection_id = row.connection_id.value_or(0),
-                    .performance_schema = row.performance_schema};
+                    .performance_schema = row.performance_schema,
+                    .folds_case = row.lower_case_table_names.value_or(0) != 0};
     read_sources(reading);
     uptime = reading.uptime_s;
     if (row.door == "normal port" && reading.threads_connected && row.max_connections &&
@@ -199,7 +201,8 @@ std::vector<std::string> collect_server(Store& store, std::int64_t server_id, co
       row.version ? std::optional(to_string(row.version->version)) : std::nullopt, row.version_full,
       row.version_comment, row.hostname, row.port, declared.role, declared.replica_of, declared.group,
       declared.environment, declared.memory_bytes, !error, row.error, row.door, row.tls_cipher, row.account,
-      row.connection_id, row.system_time_zone, uptime, format_utc(taken_at), row.clock_skew_s, connect_ms,
+      row.connection_id, row.system_time_zone, row.lower_case_table_names, uptime, format_utc(taken_at),
+      row.clock_skew_s, connect_ms,
       connection ? std::optional((connection->query_time() - before).count() * 1000) : std::nullopt,
       milliseconds_since(begin));
   store.commit();

@@ -46,6 +46,7 @@ struct Reading {
   std::string account;  // CURRENT_USER() as it stands in a GRANT: 'aud'@'%'
   std::int64_t connection_id = 0;
   bool performance_schema = false;
+  bool folds_case = false;  // lower_case_table_names: names are compared in lower case
   // A collector of many rows calls it after its last statement and before it looks at them: the server can begin with
   // the next source.
   std::function<void()> begin_next_source = [] {};
@@ -59,6 +60,7 @@ struct Reading {
   std::map<std::string, std::string> instruments{};  // name -> YES or NO; only those that were read
   std::unordered_map<std::int64_t, std::int64_t> processlist_of_thread{};
   std::unordered_set<std::int64_t> background_threads{};
+  std::unordered_set<std::int64_t> event_sessions{};  // MySQL: connections that execute an event
   std::int64_t highest_thread_id = 0;
   // MySQL: the event id of each thread's open transaction, and whether InnoDB has transactions of no session.
   std::unordered_map<std::int64_t, std::int64_t> transaction_event_of_thread{};

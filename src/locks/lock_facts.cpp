@@ -3,10 +3,12 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/text.h"
+
 namespace dbaudit {
 namespace {
 
-constexpr std::string_view kServer = "SELECT flavor, version FROM server WHERE server_id = :id";
+constexpr std::string_view kServer = "SELECT flavor, version, lower_case_table_names FROM server WHERE server_id = :id";
 constexpr std::string_view kSources =
     "SELECT source, status, rows, reason, remedy FROM fact_source WHERE server_id = :id ORDER BY rowid";
 constexpr std::string_view kSessions =
@@ -20,7 +22,8 @@ constexpr std::string_view kMetadataLocks =
     "lock_status, lock_type_is, seen_in FROM metadata_locks "
     "WHERE server_id = :id AND lock_status IN ('GRANTED', 'PENDING') AND owner <> 'background'";
 constexpr std::string_view kTransactions =
-    "SELECT processlist_id, trx_id, age_s, wait_s, rows_locked, rows_modified, seen_in FROM transactions "
+    "SELECT processlist_id, trx_id, age_s, wait_s, rows_locked, rows_modified, seen_in, trx_state "
+    "FROM transactions "
     "WHERE server_id = :id";
 constexpr std::string_view kRowWaits =
     "SELECT waiting_processlist_id, blocking_processlist_id, blocking_thread_id, blocking_trx_id, "
@@ -54,7 +57,8 @@ class Facts {
     });
     each(kTransactions, [this](const Query& row) {
       facts_.transactions.push_back({row.integer(0), row.text(1), row.real(2), row.real(3), row.integer(4),
-                                     row.integer(5), row.text(6) != "events_transactions_current"});
+                                     row.integer(5), row.text(6) != "events_transactions_current",
+                                     row.text(7) == "ROLLING BACK"});
     });
     each(kRowWaits, [this](const Query& row) {
       facts_.row_waits.push_back({row.integer(0), row.integer(1), row.integer(2), row.text(3), row.text(4), row.text(5),
@@ -86,6 +90,7 @@ class Facts {
       const std::optional<Flavor> flavor = parse_flavor(row.text(0));
       const std::optional<Version> version = parse_version(row.text(1));
       if (flavor && version) facts_.version = {*flavor, *version};
+      facts_.folds_case = row.integer(2).value_or(0) != 0;
     });
   }
 
@@ -126,6 +131,10 @@ class Facts {
 };
 
 }  // namespace
+
+std::string folded(const LockFacts& facts, std::string_view name) {
+  return facts.folds_case ? to_lower(name) : std::string(name);
+}
 
 LockFacts read_lock_facts(Store& store, std::int64_t server_id) { return Facts(store, server_id).run(); }
 

@@ -51,6 +51,7 @@ struct LockTransaction {
   std::optional<std::int64_t> rows_locked;
   std::optional<std::int64_t> rows_modified;
   bool in_innodb = true;  // false: begun, and InnoDB has not seen it yet
+  bool rolling_back = false;
 };
 
 struct RowLockWait {
@@ -99,6 +100,7 @@ struct LockFacts {
   std::vector<std::string> prepared_xids;  // as XA ROLLBACK takes them
   bool plugin_loaded = false;              // MariaDB's METADATA_LOCK_INFO
   bool instrument_on = false;              // wait/lock/metadata/sql/mdl
+  bool folds_case = false;                 // lower_case_table_names: names are compared in lower case
   std::vector<SourceStatus> sources;       // those that were tried, in the order in which they were read
 
   [[nodiscard]] const SourceStatus* source(std::string_view name) const {
@@ -112,6 +114,9 @@ struct LockFacts {
     return status != nullptr && status->status != "unavailable";
   }
 };
+
+// A schema's or table's name as the server compares it.
+std::string folded(const LockFacts& facts, std::string_view name);
 
 LockFacts read_lock_facts(Store& store, std::int64_t server_id);
 

@@ -25,14 +25,17 @@ std::string process_list_sql(const Reading& reading) {
       lists_in_performance_schema(reading) ? "performance_schema.processlist" : "information_schema.PROCESSLIST");
 }
 
-constexpr std::string_view kThreadIds = "SELECT PROCESSLIST_ID, THREAD_ID FROM performance_schema.threads";
+// MySQL's process list says "system user" of those who execute events as it does of replication.
+constexpr std::string_view kThreadIds =
+    "SELECT PROCESSLIST_ID, THREAD_ID, NAME = 'thread/sql/event_worker' FROM performance_schema.threads";
 
 // The whole list for an account that may read performance_schema but lacks PROCESS; hosts come without ports.
 std::string threads_sql() {
   return fmt::format(
       "SELECT PROCESSLIST_ID, PROCESSLIST_USER, PROCESSLIST_HOST, PROCESSLIST_DB, PROCESSLIST_COMMAND, "
       "PROCESSLIST_TIME, "
-      "PROCESSLIST_STATE, LEFT(PROCESSLIST_INFO, {}), THREAD_ID FROM performance_schema.threads",
+      "PROCESSLIST_STATE, LEFT(PROCESSLIST_INFO, {}), THREAD_ID, NAME = 'thread/sql/event_worker' FROM "
+      "performance_schema.threads",
       kStatementBytes);
 }
 
@@ -40,8 +43,9 @@ bool uses_threads(const Reading& reading) {
   return reading.has_process_privilege == false && reading.performance_schema;
 }
 
-std::string_view kind_of(std::string_view user, std::string_view command, bool self) {
+std::string_view kind_of(std::string_view user, std::string_view command, bool self, bool event) {
   if (self) return "self";
+  if (event) return "client";  // what somebody told the server to do at that time; KILL ends it
   if (user == "system user" || command == "Binlog Dump" || command == "Binlog Dump GTID" ||
       command.starts_with("Slave_")) {
     return "replication";
@@ -82,8 +86,11 @@ Stored store_sessions(Reading& reading, Rows& rows, bool with_thread_id) {
   for (const auto& [thread, id] : reading.processlist_of_thread) thread_of[id] = thread;
   Stored stored;
   while (rows.next()) {
-    if (with_thread_id) note_thread(reading, rows.integer(8).value_or(0), rows.integer(0));
     const std::int64_t id = rows.integer(0).value_or(0);
+    if (with_thread_id) {
+      note_thread(reading, rows.integer(8).value_or(0), rows.integer(0));
+      if (rows.integer(9) == 1) reading.event_sessions.insert(id);
+    }
     if (id == 0) continue;  // a background thread
     const std::string_view user = rows.view(1);
     const std::optional<std::string_view> host = rows.optional_view(2);
@@ -103,7 +110,8 @@ Stored store_sessions(Reading& reading, Rows& rows, bool with_thread_id) {
     const std::optional<std::string> info = self ? std::nullopt : reading.statement_text(rows.optional_text(7));
     if (info && !self && rows.view(6).starts_with("Waiting for ")) reading.waiting_statements.insert(*info);
     insert.row(reading.server_id, id, thread_id, user, host, without_port(host), rows.optional_view(3), command,
-               rows.real(5), rows.optional_view(6), info, kind_of(user, command, self));
+               rows.real(5), rows.optional_view(6), info,
+               kind_of(user, command, self, reading.event_sessions.contains(id)));
     ++stored.rows;
     if (command != "Daemon" && user != "system user") ++stored.connections;
   }
@@ -146,6 +154,7 @@ SourceOutcome collect_sessions(Reading& reading) {
     threads = reading.connection.query(first_sessions_statement(reading));
     while (threads && !use_threads && threads->next()) {
       note_thread(reading, threads->integer(1).value_or(0), threads->integer(0));
+      if (threads->integer(2) == 1) reading.event_sessions.insert(threads->integer(0).value_or(0));
     }
     if (!threads) {
       const SourceOutcome failed = unavailable_from(threads.error(), reading, "statements");

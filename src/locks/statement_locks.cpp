@@ -25,11 +25,33 @@ class Reader {
       : statement_(statement), tokens_(sql_tokens(statement)), database_(database) {}
 
   std::vector<WantedLock> run() {
+    set_statement();
     while (is("(")) ++at_;
     skip_any({"EXPLAIN", "DESCRIBE", "DESC", "ANALYZE"}, {"TABLE", "LOCAL", "NO_WRITE_TO_BINLOG"});
     statement();
     functions_and_user_locks();
     return std::move(wanted_);
+  }
+
+  HiddenLocks hidden() {
+    set_statement();
+    while (is("(")) ++at_;
+    if (is_any({"INSERT", "REPLACE", "UPDATE", "DELETE", "LOAD"})) return {{"SHARED_WRITE", "SHARED_READ"}, ""};
+    // What a routine does shows as its own statement; expressions, conditions and cursors show as the CALL.
+    if (is_any({"SELECT", "WITH", "VALUES", "SET", "DO", "CALL", "EXECUTE"}))
+      return {{"SHARED_READ", "SHARED_WRITE"}, ""};
+    if (skip("LOCK")) {
+      const bool writes = std::any_of(tokens_.begin(), tokens_.end(), [](const SqlToken& t) {
+        return t.kind == SqlTokenKind::word && equals_ignoring_case(t.text, "WRITE");
+      });
+      return {{writes ? "SHARED_NO_READ_WRITE" : "SHARED_READ"}, ""};
+    }
+    if (skip("DROP") && skip("TRIGGER")) {
+      skip_words({"IF", "EXISTS"});
+      Name name;
+      if (read_name(name)) return {{"SHARED_NO_WRITE"}, name.schema};
+    }
+    return {};
   }
 
  private:
@@ -58,7 +80,14 @@ class Reader {
   }
   [[nodiscard]] bool is_name(std::size_t ahead = 0) const {
     const SqlToken* found = token(ahead);
-    return found != nullptr && (found->kind == SqlTokenKind::word || found->kind == SqlTokenKind::identifier);
+    if (found == nullptr) return false;
+    // Where a name belongs, "..." can only be one: sql_mode holds ANSI_QUOTES.
+    return found->kind == SqlTokenKind::word || found->kind == SqlTokenKind::identifier ||
+           (found->kind == SqlTokenKind::string && found->text.front() == '"');
+  }
+  [[nodiscard]] std::string name_at(std::size_t ahead = 0) const {
+    const SqlToken& found = *token(ahead);
+    return found.kind == SqlTokenKind::string ? unquoted(found.text) : found.text;
   }
 
   struct Name {
@@ -68,11 +97,11 @@ class Reader {
   // schema.name or name; the reader stands behind it then.
   bool read_name(Name& name) {
     if (!is_name()) return false;
-    name = {database_, token()->text};
+    name = {database_, name_at()};
     ++at_;
     if (is(".") && is_name(1)) {
       name.schema = name.name;
-      name.name = token(1)->text;
+      name.name = name_at(1);
       at_ += 2;
     }
     return true;
@@ -110,6 +139,13 @@ class Reader {
 
   // --- statements
 
+  // MariaDB: SET STATEMENT a = 1, b = 2 FOR what is executed.
+  void set_statement() {
+    if (!is("SET") || !is("STATEMENT", 1)) return;
+    while (!at_end() && !is("FOR")) ++at_;
+    ++at_;
+  }
+
   void statement() {
     if (is("SELECT") || is("WITH") || is("VALUES")) return query("SHARED_READ");
     if (is_any({"INSERT", "REPLACE"})) return insert();
@@ -129,7 +165,29 @@ class Reader {
     if (is_any({"ANALYZE", "CHECK", "CHECKSUM"})) return maintain("SHARED_READ", "");
     if (skip("CALL")) return routine("PROCEDURE", "SHARED");
     if (is_any({"SHOW"})) return show();
-    if (is_any({"SET", "DO"})) return query("SHARED_READ");
+    if (is_any({"GRANT", "REVOKE"})) return accounts("SHARED_WRITE");
+    if (is("SET")) return set();
+    if (is("DO")) return query("SHARED_READ");
+  }
+
+  void set() {
+    if (is_any({"PASSWORD", "DEFAULT"}, 1)) return accounts("SHARED_WRITE");
+    // MariaDB: SET GLOBAL read_only = 1 keeps writers out as FLUSH TABLES WITH READ LOCK does.
+    for (std::size_t i = at_ + 1; i < tokens_.size(); ++i) {
+      const SqlToken& token = tokens_[i];
+      const bool global =
+          equals_ignoring_case(token.text, "@@global.read_only") ||
+          (equals_ignoring_case(token.text, "read_only") && equals_ignoring_case(tokens_[i - 1].text, "GLOBAL"));
+      if (global && token.kind != SqlTokenKind::string) want_backup("BACKUP_FTWRL1");
+    }
+    query("SHARED_READ");
+  }
+
+  // MariaDB's tables of accounts and grants; which of them a statement opens is not worth a list of its own.
+  void accounts(std::string_view type) {
+    for (const char* table :
+         {"global_priv", "db", "tables_priv", "columns_priv", "procs_priv", "proxies_priv", "roles_mapping"})
+      want_table({"mysql", table}, type);
   }
 
   // Tables of a SELECT, wherever FROM and JOIN stand, subqueries included.
@@ -176,13 +234,15 @@ class Reader {
       } else if (is(")")) {
         if (!function_of_from.empty()) function_of_from.pop_back();
         ++at_;
-      } else if (is("FROM") && !(at_ > 0 && was("DISTINCT") && was("IS", 2)) &&
-                 (function_of_from.empty() || !function_of_from.back())) {
+      } else if (is("FROM") && !was("DISTINCT") && (function_of_from.empty() || !function_of_from.back())) {
         ++at_;
         reference_list(type);
       } else if (is_any({"JOIN", "STRAIGHT_JOIN"}) && is_name(1)) {
         ++at_;
         reference(type);
+      } else if (is_any({"JOIN", "STRAIGHT_JOIN"}) && is("(", 1)) {
+        ++at_;
+        reference_list(type);
       } else {
         ++at_;
       }
@@ -224,6 +284,7 @@ class Reader {
     do {
       while (skip("(")) {
       }
+      if (skip("{")) skip("OJ");
       if (!is_name()) return;
       reference(type);
       while (skip(")")) {
@@ -294,6 +355,7 @@ class Reader {
       ++at_;
       return schema();
     }
+    if (is_any({"USER", "ROLE"})) return accounts("SHARED_WRITE");
     created_object();
   }
 
@@ -323,24 +385,31 @@ class Reader {
 
   void schema() {
     skip_words({"IF", "NOT", "EXISTS"});
-    if (is_name()) want("SCHEMA", token()->text, "", "EXCLUSIVE");
+    if (is_name()) want("SCHEMA", name_at(), "", "EXCLUSIVE");
   }
 
   void create() {
     while (!at_end() && !is_any({"TABLE", "INDEX", "DATABASE", "SCHEMA", "TRIGGER", "VIEW", "FUNCTION", "PROCEDURE",
                                  "EVENT", "SEQUENCE", "PACKAGE", "USER", "ROLE", "SERVER"})) {
-      if (is("TEMPORARY")) return;  // nobody else sees it
+      if (is("TEMPORARY")) return temporary();
       ++at_;
     }
+    if (is_any({"USER", "ROLE"})) return accounts("SHARED_WRITE");
     if (is_any({"DATABASE", "SCHEMA"})) return ++at_, schema();
     if (skip("INDEX")) return index_on();
-    if (skip("TRIGGER")) return index_on();
+    if (skip("TRIGGER")) {
+      skip_words({"IF", "NOT", "EXISTS"});
+      routine("TRIGGER", "EXCLUSIVE");
+      return index_on();
+    }
     if (is("TABLE")) {
       ++at_;
       skip_words({"IF", "NOT", "EXISTS"});
       Name name;
       if (!read_name(name)) return;
-      want_table(name, "EXCLUSIVE");
+      // It looks first whether the table is there.
+      want_table(name, "SHARED_UPGRADABLE", "EXCLUSIVE");
+      wanted_.back().may_be_new = true;
       if (skip("(") && !is("LIKE")) --at_;
       if (skip("LIKE")) return name_list("SHARED_READ");
       const std::size_t begin = at_;
@@ -354,6 +423,13 @@ class Reader {
     query("SHARED_READ");
   }
 
+  // Nobody else sees it; what it is made from, everybody does.
+  void temporary() {
+    while (!at_end() && !is_any({"SELECT", "WITH", "LIKE"})) ++at_;
+    if (skip("LIKE")) return name_list("SHARED_READ");
+    query("SHARED_READ");
+  }
+
   // VIEW, FUNCTION, PROCEDURE, EVENT and their name.
   void created_object() {
     while (!at_end() && !is_any({"VIEW", "FUNCTION", "PROCEDURE", "EVENT", "SEQUENCE", "TRIGGER"})) ++at_;
@@ -361,8 +437,9 @@ class Reader {
     const std::string kind = to_upper(token()->text);
     ++at_;
     skip_words({"IF", "NOT", "EXISTS"});
-    if (kind == "FUNCTION" || kind == "PROCEDURE" || kind == "EVENT") return routine(kind, "EXCLUSIVE");
-    if (kind == "TRIGGER") return;  // DROP TRIGGER does not name the table
+    // DROP TRIGGER does not name the table.
+    if (kind == "FUNCTION" || kind == "PROCEDURE" || kind == "EVENT" || kind == "TRIGGER")
+      return routine(kind, "EXCLUSIVE");
     name_list("EXCLUSIVE");
   }
 
@@ -387,10 +464,12 @@ class Reader {
       skip_words({"IF", "EXISTS"});
       return name_list("EXCLUSIVE");
     }
+    if (is_any({"USER", "ROLE"})) return accounts("SHARED_WRITE");
     created_object();
   }
 
   void rename() {
+    if (is("USER")) return accounts("SHARED_WRITE");
     if (!skip("TABLE") && !skip("TABLES")) return;
     Name name;
     do {
@@ -410,13 +489,18 @@ class Reader {
     do {
       if (!read_name(name)) return;
       while (!at_end() && !is(",") && !is_any({"READ", "WRITE"})) ++at_;
-      want_table(name, is("WRITE") ? "SHARED_NO_READ_WRITE" : "SHARED_READ_ONLY");
+      if (is("WRITE")) {
+        want_table(name, "SHARED_NO_READ_WRITE");
+      } else {
+        want_table(name, "SHARED_READ", "SHARED_READ_ONLY");
+      }
       while (!at_end() && !is(",")) ++at_;
     } while (skip(","));
   }
 
   void flush() {
     skip_words({"LOCAL", "NO_WRITE_TO_BINLOG"});
+    if (is("PRIVILEGES")) return accounts("SHARED_READ");
     if (!skip("TABLES") && !skip("TABLE")) return;
     if (at_end() || is_any({"WITH", ";"})) return want_backup("BACKUP_FTWRL1");
     const std::size_t begin = at_;
@@ -457,12 +541,12 @@ class Reader {
     }
   }
 
-  // GET_LOCK('name', ...), and every name before a parenthesis that may be a stored
-  // function.
+  // GET_LOCK('name', ...), MariaDB's sequences, and every name before a parenthesis that may be a stored function.
   void functions_and_user_locks() {
     if (const std::optional<std::string> name = user_lock_name(statement_))
       want("USER LEVEL LOCK", "", *name, "EXCLUSIVE");
     for (at_ = 0; at_ + 1 < tokens_.size(); ++at_) {
+      if (sequence()) continue;
       if (!is("(", 1) || !is_name()) continue;
       if (!is_keyword_before_parenthesis()) {
         const bool qualified =
@@ -470,6 +554,20 @@ class Reader {
         want("FUNCTION", qualified ? tokens_[at_ - 2].text : database_, token()->text, "SHARED");
       }
     }
+  }
+
+  // NEXTVAL(s), LASTVAL(s), SETVAL(s, 1), NEXT VALUE FOR s, PREVIOUS VALUE FOR s
+  bool sequence() {
+    const bool function = is_any({"NEXTVAL", "LASTVAL", "SETVAL"}) && is("(", 1) && is_name(2);
+    const bool words = is_any({"NEXT", "PREVIOUS"}) && is("VALUE", 1) && is("FOR", 2) && is_name(3);
+    if (!function && !words) return false;
+    const std::string_view type = is_any({"LASTVAL", "PREVIOUS"}) ? "SHARED_READ" : "SHARED_WRITE";
+    const std::size_t begin = at_;
+    at_ += function ? 2 : 3;
+    Name name;
+    if (read_name(name)) want_table(name, type);
+    at_ = begin;
+    return true;
   }
 
   [[nodiscard]] bool is_keyword_before_parenthesis() const {
@@ -498,6 +596,10 @@ class Reader {
 
 std::vector<WantedLock> wanted_locks(std::string_view statement, std::string_view database) {
   return Reader(statement, database).run();
+}
+
+HiddenLocks hidden_locks(std::string_view statement, std::string_view database) {
+  return Reader(statement, database).hidden();
 }
 
 }  // namespace dbaudit

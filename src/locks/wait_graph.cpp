@@ -98,6 +98,7 @@ class Builder {
     for (const LockTransaction& transaction : facts_.transactions) {
       if (transaction.connection_id) transaction_of_.emplace(*transaction.connection_id, &transaction);
       if (!transaction.connection_id) detached_transactions_.insert(transaction.trx_id);
+      if (!transaction.connection_id && transaction.rolling_back) rolling_back_.insert(transaction.trx_id);
     }
     metadata_locks();
     row_waits();
@@ -126,7 +127,8 @@ class Builder {
   }
   std::size_t node_of_thread(std::int64_t thread_id) {
     // Which transaction it is, can be told when there is only one.
-    if (detached_transactions_.size() == 1) return node_of_transaction(*detached_transactions_.begin());
+    if (detached_transactions_.size() == 1 && rolling_back_.empty())
+      return node_of_transaction(*detached_transactions_.begin());
     const auto [found, added] = node_of_thread_.emplace(thread_id, 0);
     if (added) found->second = add_node({{}, thread_id, {}, true, {}});
     return found->second;
@@ -142,10 +144,12 @@ class Builder {
 
   // --- metadata locks as the server shows them
 
-  static std::string key_of(const LockObject& object) {
+  [[nodiscard]] std::string key_of(const LockObject& object) const {
     // Names cannot hold a NUL byte.
     std::string key = object.type + '\0' + object.schema + '\0' + object.name;
-    return object.type == "USER LEVEL LOCK" ? to_lower(key) : key;
+    // MariaDB tells the names of user locks apart by case.
+    const bool any_case = object.type == "USER LEVEL LOCK" && !facts_.version.is_mariadb();
+    return any_case || (facts_.folds_case && object.type != "USER LEVEL LOCK") ? to_lower(key) : key;
   }
   ObjectLocks& locks_of(const LockObject& object) {
     const auto [found, added] = object_index_.emplace(key_of(object), objects_.size());
@@ -171,7 +175,16 @@ class Builder {
       if (lock.granted) {
         add_holder(locks.granted, node, lock.lock_type, lock.type_is_current, true);
       } else {
-        ask(node, object, lock.lock_type, true);
+        // MariaDB has no word for what LOCK TABLES ... READ asks for when it has SHARED_READ.
+        const bool read_only = lock.lock_type.empty() && lock.object_type == "TABLE" && facts_.version.is_mariadb();
+        ask(node, object, read_only ? "SHARED_READ_ONLY" : lock.lock_type, true);
+      }
+    }
+    for (std::size_t i = 0; i < objects_.size(); ++i) {
+      if (objects_[i].object.type != "TABLE") continue;
+      for (const Holders& held : objects_[i].granted) {
+        if (held.type != "SHARED_UPGRADABLE" && held.type != "SHARED_NO_WRITE") continue;
+        for (const std::size_t node : held.nodes) upgradable_.emplace(node, i);
       }
     }
   }
@@ -247,7 +260,7 @@ class Builder {
       const std::size_t node = graph_.waits[i].node;
       const LockSession* asking = session(node);
       if (asking == nullptr || meaning_of(*asking) != nullptr) continue;
-      for (const WantedLock& lock : wanted_locks(asking->info.value_or(""), asking->database.value_or(""))) {
+      for (const WantedLock& lock : wanted_by(*asking)) {
         if (lock.object_type != "TABLE") continue;
         const std::string& type = lock.upgraded_to.empty() ? lock.lock_type : lock.upgraded_to;
         add_holder(locks_of({"TABLE", lock.schema, lock.name}).granted, node, type, true, false);
@@ -257,11 +270,21 @@ class Builder {
 
   // --- waits that show in the process list only
 
+  [[nodiscard]] std::vector<WantedLock> wanted_by(const LockSession& session) const {
+    std::vector<WantedLock> wanted = wanted_locks(session.info.value_or(""), session.database.value_or(""));
+    for (WantedLock& lock : wanted) {
+      if (lock.object_type == "USER LEVEL LOCK") continue;
+      lock.schema = folded(facts_, lock.schema);
+      lock.name = folded(facts_, lock.name);
+    }
+    return wanted;
+  }
+
   struct StateWait {
     std::size_t node = 0;
     std::vector<LockObject> objects;  // what it may be waiting for, in the order in which it asks
     std::vector<std::string> types;   // and which lock on it
-    std::string fallback_type;        // what it asks of tables that its text does not name
+    HiddenLocks hidden;               // what it asks of tables that its text does not name
     std::string object_type;
   };
 
@@ -293,22 +316,28 @@ class Builder {
 
   StateWait candidates(std::size_t node, const LockSession& session, std::string object_type) {
     if (object_type == "BACKUP LOCK" && facts_.version.is_mariadb()) object_type = "BACKUP";
-    StateWait wait{node, {}, {}, "", object_type};
-    const std::vector<WantedLock> wanted = wanted_locks(session.info.value_or(""), session.database.value_or(""));
+    StateWait wait{node, {}, {}, {}, object_type};
+    const std::string text = session.info.value_or("");
+    const std::vector<WantedLock> wanted = wanted_by(session);
     const auto add = [&wait](const LockObject& object, std::string_view type) {
       wait.objects.push_back(object);
       wait.types.emplace_back(type);
     };
     // Who holds a lock that can be upgraded and waits, waits for the upgrade.
     if (object_type == "TABLE") {
-      for (const ObjectLocks& locks : objects_) {
-        if (locks.object.type == "TABLE" && holds(locks, node, {"SHARED_UPGRADABLE", "SHARED_NO_WRITE"}))
-          add(locks.object, "EXCLUSIVE");
+      const bool reads_only = std::any_of(
+          wanted.begin(), wanted.end(), [](const WantedLock& lock) { return lock.upgraded_to == "SHARED_READ_ONLY"; });
+      const auto [begin, end] = upgradable_.equal_range(node);
+      for (auto found = begin; found != end; ++found) add(objects_[found->second].object, "EXCLUSIVE");
+      // LOCK TABLES ... READ of a view: first SHARED_READ on all that is behind it.
+      for (std::size_t i = 0; reads_only && i < objects_.size(); ++i) {
+        if (objects_[i].object.type == "TABLE" && holds(objects_[i], node, {"SHARED_READ"}))
+          add(objects_[i].object, "SHARED_READ_ONLY");
       }
+      wait.hidden = hidden_locks(text, session.database.value_or(""));
+      wait.hidden.schema = folded(facts_, wait.hidden.schema);
     }
     for (const WantedLock& lock : wanted) {
-      if (lock.object_type == "TABLE" && (wait.fallback_type.empty() || lock.lock_type == "SHARED_WRITE"))
-        wait.fallback_type = lock.lock_type;
       if (lock.object_type != object_type) continue;
       const LockObject object{lock.object_type, lock.schema, lock.name};
       const std::string next = next_type(node, object, lock);
@@ -324,7 +353,7 @@ class Builder {
     }
     const LockObject whole{object_type, "", ""};
     if (object_type == "BACKUP" && wait.objects.empty()) {
-      for (const std::string_view type : backup_types(wanted, session.info.value_or(""))) add(whole, type);
+      for (const std::string_view type : backup_types(wanted, text)) add(whole, type);
     } else if (object_type == "GLOBAL" || object_type == "COMMIT") {
       const bool flushes = !wanted.empty() && wanted.front().object_type == "BACKUP";
       add(whole, flushes ? "SHARED" : "INTENTION_EXCLUSIVE");
@@ -332,10 +361,29 @@ class Builder {
       add(whole, "INTENTION_EXCLUSIVE");
     } else if (object_type == "SCHEMA" && wait.objects.empty()) {
       for (const WantedLock& lock : wanted) add({"SCHEMA", lock.schema, ""}, "INTENTION_EXCLUSIVE");
-    } else if (object_type == "USER LEVEL LOCK" && facts_.version.is_mariadb()) {
-      for (std::string& type : wait.types) type = "SHARED_NO_WRITE";
+    } else if (object_type == "USER LEVEL LOCK") {
+      if (wait.objects.empty()) add_only_user_lock(wait);
+      if (facts_.version.is_mariadb()) {
+        for (std::string& type : wait.types) type = "SHARED_NO_WRITE";
+      }
     }
     return wait;
+  }
+
+  // GET_LOCK(@name, 10): whoever waits, waits for a lock that somebody else has; when there is only one, for that.
+  void add_only_user_lock(StateWait& wait) const {
+    const ObjectLocks* only = nullptr;
+    for (const ObjectLocks& locks : objects_) {
+      if (locks.object.type != "USER LEVEL LOCK" ||
+          std::none_of(locks.granted.begin(), locks.granted.end(),
+                       [&](const Holders& held) { return held.anybody_but(wait.node); }))
+        continue;
+      if (only != nullptr) return;
+      only = &locks;
+    }
+    if (only == nullptr || !sees_locks_) return;
+    wait.objects.push_back(only->object);
+    wait.types.emplace_back("EXCLUSIVE");
   }
 
   [[nodiscard]] static bool holds(const ObjectLocks& locks, std::size_t node,
@@ -355,11 +403,13 @@ class Builder {
       for (const Holders& held : locks->granted) {
         if (std::find(held.nodes.begin(), held.nodes.end(), node) == held.nodes.end()) continue;
         holds_any = true;
+        if (held.type == lock.upgraded_to) return "";
         holds_last = holds_last || held.type == lock.lock_type || held.type == "EXCLUSIVE";
       }
     }
     // Where nobody's locks are shown, an ALTER is taken to have got as far as it gets without waiting.
-    if (!holds_any) return sees_locks_ || lock.upgraded_to.empty() ? lock.lock_type : lock.upgraded_to;
+    const bool at_first = sees_locks_ || lock.upgraded_to.empty() || lock.may_be_new;
+    if (!holds_any) return at_first ? lock.lock_type : lock.upgraded_to;
     if (!lock.upgraded_to.empty()) return lock.upgraded_to;
     // A transaction may hold a weaker lock than the statement wants now.
     return holds_last ? "" : lock.lock_type;
@@ -416,8 +466,8 @@ class Builder {
   }
 
   void ask_unknown(const StateWait& wait) {
-    if (const ObjectLocks* locks = hidden_object(wait)) {
-      ask(wait.node, locks->object, wait.fallback_type, false);
+    if (const auto [locks, type] = hidden_object(wait); locks != nullptr) {
+      ask(wait.node, locks->object, std::string(type), false);
     } else if (wait.objects.size() == 1 || (!wait.objects.empty() && wait.object_type == "BACKUP")) {
       ask(wait.node, wait.objects.front(), wait.types.front(), false);
     } else {
@@ -427,21 +477,40 @@ class Builder {
 
   // A table that the text does not name, behind a trigger, a view or a routine: the only one that somebody else has
   // locked, or waits to lock, in a way that stands in this statement's way.
-  const ObjectLocks* hidden_object(const StateWait& wait) {
-    if (wait.object_type != "TABLE" || (wait.fallback_type != "SHARED_READ" && wait.fallback_type != "SHARED_WRITE"))
-      return nullptr;
-    const ObjectLocks* only = nullptr;
-    for (const ObjectLocks& locks : objects_) {
-      if (locks.object.type != "TABLE" ||
-          std::find(wait.objects.begin(), wait.objects.end(), locks.object) != wait.objects.end())
-        continue;
-      if (!any_conflict(locks, wait.node, wait.fallback_type, false) &&
-          !any_conflict(locks, wait.node, wait.fallback_type, true))
-        continue;
-      if (only != nullptr) return nullptr;
-      only = &locks;
+  std::pair<const ObjectLocks*, std::string_view> hidden_object(const StateWait& wait) {
+    if (wait.object_type != "TABLE") return {};
+    for (const std::string_view type : wait.hidden.types) {
+      // Readers and writers, whom the strong types wait for, do not show everywhere.
+      if (!sees_locks_ && type != "SHARED_READ" && type != "SHARED_WRITE") continue;
+      const ObjectLocks* only = nullptr;
+      for (const std::size_t i : in_the_way_of(type)) {
+        const ObjectLocks& locks = objects_[i];
+        if (!wait.hidden.schema.empty() && locks.object.schema != wait.hidden.schema) continue;
+        if (std::find(wait.objects.begin(), wait.objects.end(), locks.object) != wait.objects.end()) continue;
+        // What it has, it does not wait for.
+        if (holds(locks, wait.node, {type, "SHARED_WRITE", "SHARED_UPGRADABLE", "SHARED_NO_READ_WRITE", "EXCLUSIVE"}))
+          continue;
+        if (!any_conflict(locks, wait.node, type, false) && !any_conflict(locks, wait.node, type, true)) continue;
+        if (only != nullptr) return {};
+        only = &locks;
+      }
+      if (only != nullptr) return {only, type};
     }
-    return only;
+    return {};
+  }
+
+  // Tables that somebody has locked, or waits to lock, in a way that does not go with `type`. The same for all who
+  // wait.
+  const std::vector<std::size_t>& in_the_way_of(std::string_view type) {
+    const auto [found, added] = in_the_way_of_.emplace(type, std::vector<std::size_t>());
+    constexpr std::size_t kNobody = static_cast<std::size_t>(-1);
+    for (std::size_t i = 0; added && i < objects_.size(); ++i) {
+      const ObjectLocks& locks = objects_[i];
+      if (locks.object.type == "TABLE" &&
+          (any_conflict(locks, kNobody, type, false) || any_conflict(locks, kNobody, type, true)))
+        found->second.push_back(i);
+    }
+    return found->second;
   }
 
   // --- waits for open tables: flushes, and table level locks of engines without row locks
@@ -455,7 +524,7 @@ class Builder {
     for (const auto& [node, flush] : handle_waiters_) {
       const LockSession& asking = *session(node);
       LockQueue chosen{WaitKind::table, {"TABLE", "", ""}, flush ? "FLUSH" : "", {}, {}, false};
-      for (const WantedLock& lock : wanted_locks(asking.info.value_or(""), asking.database.value_or(""))) {
+      for (const WantedLock& lock : wanted_by(asking)) {
         const bool everything = lock.object_type == "BACKUP";  // FLUSH TABLES without names
         if (lock.object_type != "TABLE" && !everything) continue;
         LockQueue queue = chosen;
@@ -619,8 +688,11 @@ class Builder {
   std::unordered_map<std::int64_t, std::size_t> node_of_thread_;
   std::unordered_map<std::string, std::size_t> node_of_trx_;
   std::unordered_set<std::string> detached_transactions_;
+  std::unordered_set<std::string> rolling_back_;  // those of them that are not prepared
   std::unordered_map<std::string, std::size_t> object_index_;
   std::vector<ObjectLocks> objects_;
+  std::multimap<std::size_t, std::size_t> upgradable_;                          // node -> object
+  std::map<std::string, std::vector<std::size_t>, std::less<>> in_the_way_of_;  // lock type -> objects
   std::unordered_set<std::size_t> waiting_nodes_;
   std::vector<std::size_t> readers_with_row_locks_;
   std::map<std::size_t, bool> handle_waiters_;  // node -> whether it waits for a flush

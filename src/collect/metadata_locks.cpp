@@ -67,19 +67,57 @@ std::string as_hex(std::string_view text) {
   return hex;
 }
 
-// Every name in the statements of those who wait; nothing when they do not tell all names.
+// What a waiting statement tells of the tables that it wants.
+enum class Tells {
+  weak,     // it reads or writes: only the strong locks, which are always read, stand in its way
+  strong,   // it wants a strong lock, on tables that it names
+  nothing,  // it wants a strong lock on what it does not name, or nobody knows
+};
+
+Tells told_by(const std::vector<SqlToken>& tokens, bool whole) {
+  std::size_t at = 0;
+  const auto is = [&](std::string_view word, std::size_t ahead = 0) {
+    return at + ahead < tokens.size() && tokens[at + ahead].kind != SqlTokenKind::string &&
+           equals_ignoring_case(tokens[at + ahead].text, word);
+  };
+  const auto is_any = [&](std::initializer_list<std::string_view> words, std::size_t ahead = 0) {
+    return std::any_of(words.begin(), words.end(), [&](std::string_view word) { return is(word, ahead); });
+  };
+  if (is("SET") && is("STATEMENT", 1)) {  // ... FOR what is executed
+    while (at < tokens.size() && !is("FOR")) ++at;
+    ++at;
+  }
+  while (is("(")) ++at;
+  if (is_any({"SELECT",   "INSERT", "REPLACE", "UPDATE",   "DELETE", "WITH",    "VALUES",
+              "LOAD",     "DO",     "SET",     "SHOW",     "CALL",   "HANDLER", "EXPLAIN",
+              "DESCRIBE", "DESC",   "COMMIT",  "ROLLBACK", "XA",     "GRANT",   "REVOKE"}) ||
+      (is_any({"CREATE", "ALTER", "DROP", "RENAME"}) && is_any({"USER", "ROLE"}, 1)))
+    return Tells::weak;
+  if (!whole || !is_any({"ALTER", "CREATE", "DROP", "TRUNCATE", "RENAME", "OPTIMIZE", "REPAIR", "ANALYZE", "CHECK",
+                         "FLUSH", "BACKUP"}))
+    return Tells::nothing;
+  if (is("DROP") && is("TRIGGER", 1)) return Tells::nothing;
+  for (const SqlToken& token : tokens) {
+    const bool name = token.kind == SqlTokenKind::word || token.kind == SqlTokenKind::identifier;
+    // DROP DATABASE asks for tables that it does not name.
+    if (name && (equals_ignoring_case(token.text, "DATABASE") || equals_ignoring_case(token.text, "SCHEMA")))
+      return Tells::nothing;
+    // A name, where sql_mode holds ANSI_QUOTES.
+    if (token.kind == SqlTokenKind::string && token.text.front() == '"') return Tells::nothing;
+  }
+  return Tells::strong;
+}
+
+// Every name in the statements of those who wait; nothing when they do not tell all names that matter.
 std::optional<std::set<std::string>> names_in(const std::set<std::string>& statements) {
   constexpr std::size_t kMostNames = 1000;
   constexpr std::size_t kCutInCharacter = 4;
   std::set<std::string> names;
   for (const std::string& statement : statements) {
-    if (statement.size() + kCutInCharacter > kStatementBytes) return std::nullopt;
-    for (const SqlToken& token : sql_tokens(statement)) {
-      if (token.kind != SqlTokenKind::word && token.kind != SqlTokenKind::identifier) continue;
-      // DROP DATABASE asks for tables that it does not name.
-      if (equals_ignoring_case(token.text, "DATABASE") || equals_ignoring_case(token.text, "SCHEMA"))
-        return std::nullopt;
-      names.insert(token.text);
+    const std::vector<SqlToken> tokens = sql_tokens(statement);
+    if (told_by(tokens, statement.size() + kCutInCharacter <= kStatementBytes) == Tells::nothing) return std::nullopt;
+    for (const SqlToken& token : tokens) {
+      if (token.kind == SqlTokenKind::word || token.kind == SqlTokenKind::identifier) names.insert(token.text);
     }
   }
   return names.size() > kMostNames ? std::nullopt : std::optional(names);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/units.h"
@@ -30,7 +31,7 @@ struct LockRoot {
   std::vector<RootLock> holds;                // on contested objects
   Certainty certainty = Certainty::observed;
   bool cycle = false;
-  std::string remedy;                     // a statement
+  std::string remedy;                     // a statement; empty: nothing but waiting
   std::optional<std::string> prevention;  // the setting that would have ended it
   std::string reason;                     // of a suspect: its traces
 
@@ -58,6 +59,8 @@ struct LockReport {
   std::vector<std::vector<std::size_t>> cycles;  // nodes
   bool complete = false;                         // everybody who waits was seen
   double min_wait_s = 0;                         // shorter waits are brief: shown, and nobody's reason to get up
+  std::string only_for;                          // what keep_table chose, in words; empty: everything
+  std::size_t elsewhere = 0;                     // waits that it left out
   std::vector<std::size_t> shown;                // indices into graph.waits; all of them, unless keep_table chose
 };
 
@@ -70,6 +73,9 @@ void identify_people(LockReport& report, Store& store, std::int64_t server_id);
 // Roots, cycles and the counts behind them (roots.cpp); ranked guesses for waits that nobody explains (suspects.cpp).
 void find_roots(LockReport& report);
 void find_suspects(LockReport& report);
+
+// How many go on when these do, themselves included.
+std::size_t count_with_those_behind(const WaitGraph& graph, const std::unordered_set<std::size_t>& nodes);
 
 // State, times, remedy and prevention of a root or suspect, from what is known of its node.
 void describe_root(const LockReport& report, LockRoot& root);

@@ -46,7 +46,8 @@ std::string state_of_idle(const LockRoot& root, const LockSession& session, bool
   if (starts_with(words, "HANDLER ")) return "handler_open";
   if (starts_with(words, "LOCK TABLE")) return "lock_tables";
   if (holds([](const RootLock& l) {
-        return l.lock == "SHARED_NO_READ_WRITE" || l.lock == "SHARED_NO_WRITE" || l.lock == "SHARED_READ_ONLY";
+        return l.lock == "SHARED_NO_READ_WRITE" || l.lock == "SHARED_NO_WRITE" || l.lock == "SHARED_READ_ONLY" ||
+               (l.object.type == "BACKUP" && l.lock == "BACKUP_DDL");
       }))
     return "lock_tables";
   if (in_transaction) return "idle_in_transaction";
@@ -62,11 +63,16 @@ std::string state_of_idle(const LockRoot& root, const LockSession& session, bool
   return "idle";
 }
 
-std::string state_of(const LockReport& report, const LockRoot& root, bool in_transaction) {
+std::string state_of(const LockReport& report, const LockRoot& root, bool in_transaction, bool rolling_back) {
   const LockNode& node = report.graph.nodes[root.node];
+  if (rolling_back) return "rolling_back";
   if (node.detached) return "prepared_xa";
   if (!node.session) return "unknown";
   const LockSession& session = report.facts.sessions[*node.session];
+  // It ends already: killed, or executing ROLLBACK.
+  const std::string words = session.command == "Query" ? first_words(session.info) : "";
+  const bool ends = session.command == "Killed" || words == "ROLLBACK " || words == "ROLLBACK WORK ";
+  if (ends && !root.cycle) return "rolling_back";
   if (session.kind == "replication") return "replication";
   if (root.cycle) return "waiting";
   return session.command == "Sleep" ? state_of_idle(root, session, in_transaction) : "running";
@@ -74,6 +80,7 @@ std::string state_of(const LockReport& report, const LockRoot& root, bool in_tra
 
 std::string remedy_of(const LockReport& report, const LockRoot& root) {
   const LockNode& node = report.graph.nodes[root.node];
+  if (root.state == "rolling_back") return "";
   if (root.state == "prepared_xa") {
     if (root.xid) return fmt::format("XA ROLLBACK {}", *root.xid);
     return "XA RECOVER";
@@ -92,6 +99,12 @@ std::optional<std::string> prevention_of(const LockReport& report, const LockRoo
                  "= 5 before ALTER TABLE";
   }
   if (root.state == "running") {
+    // table_handles says so of an open table: a FLUSH waits for it.
+    const bool flush = std::any_of(root.holds.begin(), root.holds.end(), [](const RootLock& lock) {
+      return lock.lock.find("EXTERNAL") != std::string::npos;
+    });
+    if (flush && !mariadb)
+      return "max_execution_time ends such SELECTs; SET SESSION lock_wait_timeout = 5 before FLUSH TABLES";
     return mariadb ? "max_statement_time of its account or session ends such statements"
                    : "max_execution_time ends such SELECTs; SET SESSION lock_wait_timeout = 5 before ALTER TABLE";
   }
@@ -104,8 +117,12 @@ std::optional<std::string> prevention_of(const LockReport& report, const LockRoo
 
 // Which prepared transaction it is, can be told when there is only one.
 std::optional<std::string> xid_of(const LockReport& report) {
+  const auto rolls_back = [&](const LockNode& node) {
+    return std::any_of(report.facts.transactions.begin(), report.facts.transactions.end(),
+                       [&](const LockTransaction& t) { return t.rolling_back && t.trx_id == node.trx_id; });
+  };
   const auto detached = std::count_if(report.graph.nodes.begin(), report.graph.nodes.end(),
-                                      [](const LockNode& node) { return node.detached; });
+                                      [&](const LockNode& node) { return node.detached && !rolls_back(node); });
   if (detached != 1 || report.facts.prepared_xids.size() != 1) return std::nullopt;
   return report.facts.prepared_xids.front();
 }
@@ -115,11 +132,13 @@ std::optional<std::string> xid_of(const LockReport& report) {
 void describe_root(const LockReport& report, LockRoot& root) {
   const LockNode& node = report.graph.nodes[root.node];
   bool in_transaction = false;
+  bool rolling_back = false;
   for (const LockTransaction& transaction : report.facts.transactions) {
     const bool own = node.connection_id ? transaction.connection_id == node.connection_id
                                         : !transaction.connection_id && transaction.trx_id == node.trx_id;
     if (!own) continue;
     in_transaction = true;
+    rolling_back = rolling_back || transaction.rolling_back;
     root.transaction_s = std::max(root.transaction_s.value_or(0), transaction.age_s.value_or(0));
     if (transaction.rows_modified) root.rows_modified = root.rows_modified.value_or(0) + *transaction.rows_modified;
   }
@@ -129,7 +148,7 @@ void describe_root(const LockReport& report, LockRoot& root) {
     root.program_name = session.program_name;
     root.last_statement = session.last_statement ? session.last_statement : session.info;
   }
-  root.state = state_of(report, root, in_transaction);
+  root.state = state_of(report, root, in_transaction, rolling_back);
   if (root.state == "prepared_xa") root.xid = xid_of(report);
   root.remedy = remedy_of(report, root);
   root.prevention = prevention_of(report, root);

@@ -220,6 +220,22 @@ class Roots {
 
 void find_roots(LockReport& report) { Roots(report).run(); }
 
+std::size_t count_with_those_behind(const WaitGraph& graph, const std::unordered_set<std::size_t>& nodes) {
+  const std::vector<std::vector<std::size_t>> queues_of = blocked_queues(graph);
+  std::unordered_set<std::size_t> all = nodes;
+  std::unordered_set<std::size_t> queues;
+  std::vector<std::size_t> next(nodes.begin(), nodes.end());
+  for (std::size_t i = 0; i < next.size(); ++i) {
+    for (const std::size_t q : queues_of[next[i]]) {
+      if (!queues.insert(q).second) continue;
+      for (const std::size_t w : graph.queues[q].waits) {
+        if (all.insert(graph.waits[w].node).second) next.push_back(graph.waits[w].node);
+      }
+    }
+  }
+  return all.size();
+}
+
 namespace {
 
 // Everybody at or above these waits: those who wait, those in their way, and so on.
@@ -245,9 +261,11 @@ std::unordered_set<std::size_t> up_from(const WaitGraph& graph, const std::vecto
 void keep_table(LockReport& report, const std::string& schema, const std::string& table) {
   const auto matches = [&](std::size_t w) {
     const LockObject& object = report.graph.queues[report.graph.waits[w].queue].object;
-    return object.schema == schema && (table.empty() || object.name == table);
+    return folded(report.facts, object.schema) == folded(report.facts, schema) &&
+           (table.empty() || folded(report.facts, object.name) == folded(report.facts, table));
   };
-  std::erase_if(report.shown, [&](std::size_t w) { return !matches(w); });
+  report.only_for = table.empty() ? schema : schema + "." + table;
+  report.elsewhere = std::erase_if(report.shown, [&](std::size_t w) { return !matches(w); });
   const std::unordered_set<std::size_t> related = up_from(report.graph, report.shown);
   std::erase_if(report.roots, [&](const LockRoot& root) { return !related.contains(root.node); });
   std::erase_if(report.cycles, [&](const std::vector<std::size_t>& cycle) {

@@ -44,7 +44,7 @@ void insert_roots(Store& store, std::int64_t server_id, const LockReport& report
     insert.row(server_id, report.graph.nodes[root.node].connection_id, root.xid, root.state,
                static_cast<std::int64_t>(root.blocks), static_cast<std::int64_t>(root.blocks_directly),
                to_string(root.certainty), suspects, root.cycle, root.transaction_s, root.idle_s, root.rows_modified,
-               root.remedy, known(root.reason));
+               root.remedy.empty() ? "wait, it is rolling back already" : root.remedy, known(root.reason));
   }
 }
 

@@ -1,5 +1,8 @@
 // Where the server shows no holder: who may it be? Each suspect is named with its traces; the one with the strongest
-// traces comes first, and becomes the root only when nobody else is possible.
+// traces comes first, and becomes the root only when nobody else is there.
+//
+// For how long somebody waits for a metadata lock, no server shows: the time is that of the whole statement, or of the
+// CALL that it is part of. So who began after that may still be the one, and only comes later in the list.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,19 +11,23 @@
 
 #include "base/text.h"
 #include "locks/lock_report.h"
+#include "locks/lock_types.h"
 #include "locks/statement_locks.h"
 
 namespace dbaudit {
 namespace {
 
 constexpr std::size_t kMostSuspects = 20;
+constexpr std::size_t kMostQueues = 100;  // held against every lock that is seen
 
 // What nobody explains: how long ago the first of these waits began at the earliest, and what they are for.
 struct Mystery {
   double longest_wait_s = 0;
   std::vector<LockObject> tables;
   std::unordered_set<std::size_t> waiting;  // for what nobody explains
+  std::vector<const LockQueue*> queues;
   std::size_t waits = 0;
+  bool exact = true;          // how long each of them lasts, so that whoever began later is not the one
   bool whole_server = false;  // global read lock, commit or backup lock: what holds those is no transaction
 };
 
@@ -31,6 +38,10 @@ Mystery unexplained(const WaitGraph& graph) {
     mystery.waiting.insert(wait.node);
     const LockQueue& queue = graph.queues[wait.queue];
     ++mystery.waits;
+    mystery.exact = mystery.exact && wait.wait_is_exact;
+    if (mystery.queues.size() < kMostQueues &&
+        std::find(mystery.queues.begin(), mystery.queues.end(), &queue) == mystery.queues.end())
+      mystery.queues.push_back(&queue);
     mystery.longest_wait_s = std::max(mystery.longest_wait_s, wait.wait_s.value_or(0));
     if (queue.kind == WaitKind::global_read || queue.kind == WaitKind::commit || queue.kind == WaitKind::backup)
       mystery.whole_server = true;
@@ -56,27 +67,34 @@ class Search {
   }
 
   void run() {
+    note_locks();
     std::vector<Suspect> suspects;
+    std::size_t threads = 0;  // of replication: they hold locks as well
     for (std::size_t i = 0; i < report_.facts.sessions.size(); ++i) {
       const LockSession& session = report_.facts.sessions[i];
       const auto node = node_of_.find(session.connection_id);
       const bool waits = node != node_of_.end() && mystery_.waiting.contains(node->second);
+      if (session.kind == "replication") ++threads;
       if (session.kind == "client" && !waits) suspects.push_back(weigh(i, session));
     }
     keep_the_likely(suspects);
+    possible_ += threads;
     std::stable_sort(suspects.begin(), suspects.end(),
                      [](const Suspect& a, const Suspect& b) { return a.weight > b.weight; });
-    if (suspects.size() > kMostSuspects) suspects.resize(kMostSuspects);
+    cut(suspects);
+    const std::size_t behind = count_with_those_behind(report_.graph, mystery_.waiting);
+    std::unordered_set<std::size_t> roots;
+    for (const LockRoot& root : report_.roots) roots.insert(root.node);
     for (const Suspect& suspect : suspects) {
       LockRoot root;
       root.node = node_of(suspect);
       root.certainty = Certainty::inferred;
       root.reason = join(suspect.traces, "; ");
-      root.blocks = mystery_.waits;
+      root.blocks = behind;
       if (possible_ == 1) {
         root.reason = "nobody else is possible; " + root.reason;
         root.blocks_directly = mystery_.waits;
-        report_.roots.push_back(root);
+        if (!roots.contains(root.node)) report_.roots.push_back(root);
       }
       report_.suspects.push_back(std::move(root));
     }
@@ -86,8 +104,9 @@ class Search {
   struct Suspect {
     std::size_t session = 0;
     double weight = 0;
-    bool possible = true;  // it was there, and still, before the first wait began
-    bool likely = false;   // it shows more than that it is asleep
+    bool possible = true;
+    bool likely = false;    // it shows more than that it is asleep, and was there before the first wait
+    bool may_hold = false;  // it has something to hold locks with
     std::vector<std::string> traces;
   };
 
@@ -97,7 +116,52 @@ class Search {
     std::erase_if(suspects, [](const Suspect& suspect) { return !suspect.possible; });
     possible_ = suspects.size();
     const bool any = std::any_of(suspects.begin(), suspects.end(), [](const Suspect& s) { return s.likely; });
-    if (any && !mystery_.whole_server) std::erase_if(suspects, [](const Suspect& s) { return !s.likely; });
+    if (any && !mystery_.whole_server)
+      std::erase_if(suspects, [](const Suspect& s) { return !s.likely && !s.may_hold; });
+  }
+
+  // Those who only sleep go first.
+  static void cut(std::vector<Suspect>& suspects) {
+    std::size_t mere = suspects.size() > kMostSuspects ? suspects.size() - kMostSuspects : 0;
+    for (std::size_t i = suspects.size(); i-- > 0 && mere > 0;) {
+      if (suspects[i].likely || suspects[i].may_hold) continue;
+      suspects.erase(suspects.begin() + static_cast<std::ptrdiff_t>(i));
+      --mere;
+    }
+    if (suspects.size() > kMostSuspects) suspects.resize(kMostSuspects);
+  }
+
+  // What each session is seen to hold, as far as it may stand in the way: the strongest of it.
+  struct Trace {
+    double weight = 0;
+    std::string text;
+  };
+  void note_locks() {
+    for (const HeldLock& lock : report_.facts.metadata_locks) {
+      if (!lock.granted || !lock.connection_id) continue;
+      const double weight = weight_of(lock);
+      Trace& trace = holds_[*lock.connection_id];
+      if (weight <= trace.weight) continue;
+      const std::string where = lock.object_type == "USER LEVEL LOCK" ? "user lock " + lock.name
+                                : lock.name.empty()                   ? to_lower(lock.object_type) + " " + lock.schema
+                                                                      : lock.schema + "." + lock.name;
+      trace = {weight, fmt::format("holds {} on {}", lock.lock_type, where)};
+    }
+  }
+  [[nodiscard]] double weight_of(const HeldLock& lock) const {
+    double most = 0;
+    for (const LockQueue* queue : mystery_.queues) {
+      if (queue->object.type != lock.object_type) continue;
+      const bool named = !queue->object.name.empty();
+      if (named && (queue->object.schema != lock.schema || queue->object.name != lock.name)) continue;
+      const bool in_the_way = queue->requested.empty() || conflict_with_granted(lock.object_type, queue->requested,
+                                                                                lock.lock_type) == Conflict::conflict;
+      const bool strong = lock.lock_type != "SHARED_READ" && lock.lock_type != "SHARED_WRITE" &&
+                          lock.lock_type != "SHARED" && lock.lock_type != "SHARED_HIGH_PRIO" &&
+                          lock.lock_type != "INTENTION_EXCLUSIVE";
+      if (in_the_way) most = std::max(most, named || strong ? 70.0 : 30.0);
+    }
+    return most;
   }
 
   std::size_t node_of(const Suspect& suspect) {
@@ -109,7 +173,8 @@ class Search {
 
   // How much each trace weighs is a judgement: what names the table outweighs what only fits in time.
   Suspect weigh(std::size_t index, const LockSession& session) const {
-    Suspect suspect{index, 0, true, false, {}};
+    Suspect suspect;
+    suspect.session = index;
     const auto trace = [&suspect](double weight, std::string text) {
       suspect.weight += weight;
       suspect.traces.push_back(std::move(text));
@@ -128,6 +193,10 @@ class Search {
     } else if (statement && idle) {
       suspect.weight -= 10;
     }
+    if (const auto held = holds_.find(session.connection_id); held != holds_.end() && held->second.weight > 0) {
+      suspect.likely = suspect.likely || !waits;
+      trace(held->second.weight, held->second.text);
+    }
     const bool older = transaction != nullptr && transaction->age_s.value_or(0) >= mystery_.longest_wait_s;
     if (older) {
       suspect.likely = true;
@@ -138,19 +207,26 @@ class Search {
       // The oldest is the one that was forgotten.
       suspect.weight += 4 * (1 - mystery_.longest_wait_s / std::max(*transaction->age_s, 0.001));
       if (transaction->rows_modified.value_or(0) > 0) trace(1, "has changed rows");
+    } else if (transaction != nullptr) {
+      trace(1, "in a transaction that is younger than the first wait may be");
     }
+    suspect.may_hold = transaction != nullptr;
     if (idle && since_before) {
       // LOCK TABLES, HANDLER, FLUSH TABLES WITH READ LOCK, backup locks: no transaction shows them.
       trace(mystery_.whole_server ? 20 : 5, "asleep since before the first wait");
       // Whoever fell asleep last before it is the likelier one.
       if (time > 0 && transaction == nullptr) suspect.weight += 4 * mystery_.longest_wait_s / time;
+    } else if (idle && transaction == nullptr) {
+      trace(0, "asleep");
     }
     if (!idle && !waits && since_before) {
       suspect.likely = true;
       trace(15, "its statement runs since before the first wait");
     }
-    suspect.possible = older || (since_before && !waits);
-    if (idle && transaction == nullptr) add_open_tables(suspect, trace);
+    if (!idle && suspect.traces.empty()) trace(0, "its statement runs");
+    // Who waits itself and is in no transaction, is held up and holds up nobody for longer.
+    suspect.possible = mystery_.exact ? older || (since_before && !waits) : !waits || transaction != nullptr;
+    if (idle && transaction == nullptr && since_before) add_open_tables(suspect, trace);
     for (const LockObject& table : mystery_.tables) {
       if (session.database != table.schema) continue;
       trace(3, fmt::format("works in {}", table.schema));
@@ -161,9 +237,11 @@ class Search {
 
   [[nodiscard]] std::string named_table(const std::optional<std::string>& statement, const LockSession& session) const {
     if (!statement) return "";
+    const LockFacts& facts = report_.facts;
     for (const WantedLock& lock : wanted_locks(*statement, session.database.value_or(""))) {
       for (const LockObject& table : mystery_.tables) {
-        if (lock.object_type == "TABLE" && lock.schema == table.schema && lock.name == table.name)
+        if (lock.object_type == "TABLE" && folded(facts, lock.schema) == folded(facts, table.schema) &&
+            folded(facts, lock.name) == folded(facts, table.name))
           return name_of(table);
       }
     }
@@ -197,6 +275,7 @@ class Search {
   std::unordered_map<std::int64_t, const LockTransaction*> transaction_of_;
   std::unordered_map<std::int64_t, std::size_t> node_of_;
   std::unordered_set<std::int64_t> session_waits_;
+  std::unordered_map<std::int64_t, Trace> holds_;  // connection -> the strongest that it is seen to hold
 };
 
 }  // namespace

@@ -36,12 +36,15 @@ struct Table {
   std::string name;  // empty: every table of the schema
 };
 
-// SCHEMA or SCHEMA.TABLE; names with dots in `backticks`.
+// SCHEMA or SCHEMA.TABLE; names with dots in `backticks`, a backtick in them doubled.
 std::optional<Table> parse_table(const std::string& text) {
   std::vector<std::string> parts(1);
   bool quoted = false;
-  for (const char c : text) {
-    if (c == '`') {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '`' && quoted && i + 1 < text.size() && text[i + 1] == '`') {
+      parts.back() += text[++i];
+    } else if (c == '`') {
       quoted = !quoted;
     } else if (c == '.' && !quoted) {
       parts.emplace_back();

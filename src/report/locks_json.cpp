@@ -38,21 +38,23 @@ class Writer {
       cycles.push_back(std::move(ids));
     }
     const LockFacts& facts = report_.facts;
-    return {{"schema", "dbaudit/locks/1"},
-            {"server",
-             {{"name", valid_utf8(report_.server_name)},
-              {"flavor", to_string(facts.version.flavor)},
-              {"version", to_string(facts.version.version)},
-              {"taken_at", report_.taken_at},
-              {"collect_ms", or_null(report_.collect_ms)}}},
-            {"method", to_string(report_.method)},
-            {"better_view", or_null(report_.better_view)},
-            {"complete", report_.complete},
-            {"sources", sources()},
-            {"waits", std::move(waits)},
-            {"roots", roots(report_.roots, false)},
-            {"suspects", roots(report_.suspects, true)},
-            {"cycles", std::move(cycles)}};
+    Json out{{"schema", "dbaudit/locks/1"},
+             {"server",
+              {{"name", valid_utf8(report_.server_name)},
+               {"flavor", to_string(facts.version.flavor)},
+               {"version", to_string(facts.version.version)},
+               {"taken_at", report_.taken_at},
+               {"collect_ms", or_null(report_.collect_ms)}}},
+             {"method", to_string(report_.method)},
+             {"better_view", or_null(report_.better_view)},
+             {"complete", report_.complete},
+             {"sources", sources()},
+             {"waits", std::move(waits)},
+             {"roots", roots(report_.roots, false)},
+             {"suspects", roots(report_.suspects, true)},
+             {"cycles", std::move(cycles)}};
+    if (!report_.only_for.empty()) out["waits_elsewhere"] = report_.elsewhere;
+    return out;
   }
 
  private:

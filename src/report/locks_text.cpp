@@ -45,10 +45,17 @@ class Page {
   void paragraph(std::string_view lead, const std::string& text) {
     const std::size_t indent = display_width(lead);
     std::string first(lead);
-    for (const std::string& part : wrap(text, std::max<std::size_t>(30, options_.width - indent))) {
-      line(first, part);
+    for (std::string& part :
+         wrap(with(text, "KILL ", "KILL\u00a0"), std::max<std::size_t>(30, options_.width - indent))) {
+      line(first, with(std::move(part), "KILL\u00a0", "KILL "));
       first.assign(indent, ' ');
     }
+  }
+  // What is to be typed stays on one line.
+  static std::string with(std::string text, std::string_view from, std::string_view to) {
+    for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+      text.replace(at, from.size(), to);
+    return text;
   }
   // One line, cut at the page's width.
   void cut(const std::string& lead, const std::string& text) {
@@ -66,7 +73,7 @@ class Page {
 
   void advice() {
     const std::vector<LockRoot>& roots = report_.roots.empty() ? report_.suspects : report_.roots;
-    if (roots.empty()) return;
+    if (roots.empty() || count_waits(report_) == 0) return;  // what is brief ends by itself, mostly
     out_ += report_.roots.empty() ? "Who it may be, likeliest first\n" : "What to do\n";
     const std::size_t shown = report_.roots.empty() ? kShownSuspects : kShownRoots;
     for (std::size_t i = 0; i < std::min(roots.size(), shown); ++i) {
@@ -111,7 +118,9 @@ class Page {
       ++lines_;
     }
     const std::vector<std::size_t> below = enter(root.node);
-    if (below.empty() && root.blocks > 0) {
+    if (below.empty() && !root.reason.empty()) {
+      line("     ", "may hold up those below, whose holder this server does not show");
+    } else if (below.empty() && root.blocks > 0) {
       line("     ", fmt::format("holds up {} that {} shown above", counted(root.blocks, "session", "sessions"),
                                 root.blocks == 1 ? "is" : "are"));
     }
@@ -140,7 +149,7 @@ class Page {
       children(enter(wait.node), indent + "   ");
     }
     for (const auto& [object, count] : folded)
-      line(indent + "└─ ", fmt::format("and {} more waiting for {}", format_count(static_cast<double>(count)), object));
+      cut(indent + "└─ ", fmt::format("and {} more waiting for {}", format_count(static_cast<double>(count)), object));
   }
 
   // NOLINTNEXTLINE(misc-no-recursion)

@@ -36,11 +36,19 @@ std::string name_of(const LockObject& object) {
 
 std::string LockWords::who(std::size_t node) const {
   const LockNode& known = report_.graph.nodes[node];
-  if (!known.connection_id) return "a prepared XA transaction without a session";
+  if (!known.connection_id) {
+    const bool rolls_back = std::any_of(report_.facts.transactions.begin(), report_.facts.transactions.end(),
+                                        [&](const LockTransaction& transaction) {
+                                          return transaction.rolling_back && transaction.trx_id == known.trx_id;
+                                        });
+    return rolls_back ? "a transaction that the server rolls back since its restart"
+                      : "a prepared XA transaction without a session";
+  }
   std::string text = fmt::format("connection {}", *known.connection_id);
   if (!known.session) return text;
   const LockSession& session = report_.facts.sessions[*known.session];
-  return text + fmt::format(" ({}@{})", shown(session.user.value_or("?")), shown(session.host.value_or("?")));
+  const std::string host = session.host.value_or("?");
+  return text + fmt::format(" ({}{})", shown(session.user.value_or("?")), host.empty() ? "" : "@" + shown(host));
 }
 
 std::string LockWords::state(const LockRoot& root) const {
@@ -54,6 +62,7 @@ std::string LockWords::state(const LockRoot& root) const {
   if (root.state == "user_lock") return "idle with GET_LOCK" + idle();
   if (root.state == "prepared_xa") return "prepared and left behind";
   if (root.state == "handler_open") return "idle with an open HANDLER" + idle();
+  if (root.state == "rolling_back") return "rolling back";
   if (root.state == "replication") return "a replication thread";
   if (root.state == "idle") return "idle" + idle();
   return "in a state that is not known";
@@ -113,6 +122,7 @@ std::string LockWords::advice(const LockRoot& root) const {
       text += " (or XA COMMIT)";
     }
   } else {
+    if (root.state == "rolling_back") return waiting_advice(root);
     const bool person = root.human == true;
     text = fmt::format("{} {}{}, or end it: {}", person ? "Ask the person at" : "Ask the owner of", who(root.node),
                        root.program_name ? fmt::format(" in {}", shown(*root.program_name)) : "", root.remedy);
@@ -121,7 +131,7 @@ std::string LockWords::advice(const LockRoot& root) const {
                        : *root.rows_modified == 0 ? "it has changed no row"
                                                   : nullptr;
   text += fmt::format(". {} {}", counted(root.blocks, "session waits", "sessions wait"),
-                      root.reason.empty() ? "behind it" : "in all");
+                      root.reason.empty() ? "behind it" : "for what it may hold");
   text += undone != nullptr
               ? fmt::format("; {}", undone)
               : fmt::format("; ending it undoes {}",
@@ -129,9 +139,26 @@ std::string LockWords::advice(const LockRoot& root) const {
   return text;
 }
 
+// Who ends already.
+std::string LockWords::waiting_advice(const LockRoot& root) const {
+  std::string text = who(root.node) + (report_.graph.nodes[root.node].detached ? "" : " is rolling back already");
+  text.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(text.front())));
+  text += ": nothing to kill, wait";
+  if (root.rows_modified)
+    text += fmt::format(" ({} left to undo)",
+                        counted(static_cast<std::size_t>(*root.rows_modified), "changed row", "changed rows"));
+  return text + fmt::format(". {} behind it", counted(root.blocks, "session waits", "sessions wait"));
+}
+
 std::string LockWords::verdict() const {
   const std::size_t waits = count_waits(report_);
   const std::size_t brief = report_.shown.size() - waits;
+  if (report_.shown.empty() && report_.complete && !report_.only_for.empty()) {
+    if (report_.elsewhere == 0)
+      return fmt::format("Nobody waits for a lock, on {} or elsewhere.", shown(report_.only_for));
+    return fmt::format("Nobody waits for a lock on {}; {} elsewhere.", shown(report_.only_for),
+                       counted(report_.elsewhere, "session waits", "sessions wait"));
+  }
   if (report_.shown.empty()) {
     return report_.complete ? "Nobody waits for a lock."
                             : "Nobody is seen waiting for a lock, but the process list is not complete.";
@@ -144,14 +171,29 @@ std::string LockWords::verdict() const {
   }
   text = counted(waits, "session waits", "sessions wait");
   if (brief > 0) text += fmt::format(" ({} more for less than {})", brief, format_duration(report_.min_wait_s));
-  if (!report_.cycles.empty())
-    text += fmt::format("; {} wait for each other", counted(report_.cycles.front().size(), "session", "sessions"));
+  if (!report_.cycles.empty()) {
+    const auto member =
+        std::find_if(report_.roots.begin(), report_.roots.end(), [](const LockRoot& root) { return root.cycle; });
+    text += fmt::format("; {} of them wait for each other in a circle, which no server ends: one KILL is enough",
+                        format_count(static_cast<double>(report_.cycles.front().size())));
+    if (member != report_.roots.end()) text += fmt::format(", of {} or another of them", who(member->node));
+    const std::size_t others =
+        report_.roots.size() - static_cast<std::size_t>(std::count_if(report_.roots.begin(), report_.roots.end(),
+                                                                      [](const LockRoot& r) { return r.cycle; }));
+    if (others > 0) text += fmt::format("; {} up others", counted(others, "more holds", "more hold"));
+    if (report_.cycles.size() > 1) text += fmt::format("; {} circles in all", report_.cycles.size());
+    return text + ".";
+  }
   if (report_.roots.empty()) {
     if (report_.suspects.empty()) return text + "; who holds the lock is not known.";
     return text + fmt::format("; who holds the lock is not shown, {} is the likeliest: {}.",
                               who(report_.suspects.front().node), state(report_.suspects.front()));
   }
   const LockRoot& first = report_.roots.front();
+  if (!first.reason.empty()) {
+    return text + fmt::format("; who holds the lock is not shown, but nobody is there except {}: {}.", who(first.node),
+                              state(first));
+  }
   text +=
       fmt::format("{} {}{}: {}", report_.roots.size() == 1 ? "; one holds them up," : "; first of all", who(first.node),
                   first.program_name ? fmt::format(" in {}", shown(*first.program_name)) : "", state(first));

@@ -30,6 +30,8 @@ class LockWords {
   [[nodiscard]] std::string blocks(const LockRoot& root) const;         // "blocks 5 sessions"
 
  private:
+  [[nodiscard]] std::string waiting_advice(const LockRoot& root) const;
+
   const LockReport& report_;
 };
 

@@ -214,6 +214,95 @@ TEST_CASE("a chain as long as a queue is cut, and all of it counted") {
   CHECK(render_locks_html(report).size() < 60'000);
 }
 
+std::size_t widest(const std::string& text) {
+  std::size_t most = 0;
+  for (const std::string& line : split(text, '\n')) most = std::max(most, display_width(line));
+  return most;
+}
+std::string on_one_line(std::string text) {
+  std::string out;
+  for (const char c : text) {
+    const char next = c == '\n' ? ' ' : c;
+    if (next != ' ' || out.empty() || out.back() != ' ') out += next;
+  }
+  return out;
+}
+
+TEST_CASE("no line is wider than the page, and what is to be typed is not broken") {
+  LockFacts facts = stall(40);
+  for (HeldLock& held : facts.metadata_locks) held.name = std::string(64, 'x');
+  CHECK(widest(render_locks_text(finished(facts), {})) <= 80);
+  for (std::size_t user = 1; user < 40; ++user) {
+    facts.sessions[0].user = std::string(user, 'u');
+    CHECK(render_locks_text(finished(facts), {}).find("KILL 11") != std::string::npos);
+  }
+}
+
+TEST_CASE("of a cycle: one KILL is enough") {
+  const std::string text = on_one_line(render_locks_text(cycle(), {}));
+  CHECK(text.find("of them wait for each other in a circle, which no server ends: one KILL is enough") !=
+        std::string::npos);
+}
+
+TEST_CASE("what is brief is nobody's reason to kill") {
+  LockReport report = finished(stall());
+  report.min_wait_s = 3600;
+  CHECK(render_locks_text(report, {}).find("KILL") == std::string::npos);
+}
+
+TEST_CASE("who rolls back already is to be waited for") {
+  LockFacts facts = stall();
+  facts.sessions[0].command = "Killed";
+  facts.transactions[0].rows_modified = 900;
+  const std::string text = on_one_line(render_locks_text(finished(facts), {}));
+  CHECK(text.find("Connection 11 (ann@10.0.0.5:52011) is rolling back already: nothing to kill, wait (900 changed rows "
+                  "left to undo). 13 sessions wait behind it") != std::string::npos);
+  CHECK(text.find("KILL 11") == std::string::npos);
+
+  facts.transactions[1].connection_id.reset();
+  facts.transactions[1].rolling_back = true;
+  facts.row_waits.front().blocking_id.reset();
+  const std::string recovered = on_one_line(render_locks_text(finished(facts), {}));
+  CHECK(
+      recovered.find("A transaction that the server rolls back since its restart: nothing to kill, wait (1 changed row "
+                     "left to undo). 1 session waits behind it") != std::string::npos);
+  CHECK(recovered.find("XA") == std::string::npos);
+}
+
+TEST_CASE("a session of the server's own has no host") {
+  LockFacts facts = stall();
+  facts.sessions[0].user = "system user";
+  facts.sessions[0].host = "";
+  CHECK(render_locks_text(finished(facts), {}).find("connection 11 (system user)") != std::string::npos);
+}
+
+TEST_CASE("the only other session: who holds the lock is not shown, and those who wait stand below") {
+  LockFacts blind = stall(1);
+  blind.version = {Flavor::mariadb, {11, 8, 6}};
+  blind.instrument_on = false;
+  blind.metadata_locks.clear();
+  blind.row_waits.clear();
+  blind.sources[1].status = "unavailable";
+  std::erase_if(blind.sessions,
+                [](const LockSession& one) { return one.connection_id == 40 || one.connection_id == 41; });
+  const LockReport report = finished(blind);
+  REQUIRE(report.roots.size() == 1);
+  const std::string text = on_one_line(render_locks_text(report, {}));
+  CHECK(text.find("2 sessions wait; who holds the lock is not shown, but nobody is there except connection 11") !=
+        std::string::npos);
+  CHECK(text.find("2 sessions wait for what it may hold") != std::string::npos);
+  CHECK(text.find("may hold up those below") != std::string::npos);
+  CHECK(text.find("shown above") == std::string::npos);
+}
+
+TEST_CASE("a table for which nobody waits, in a stall") {
+  LockReport report = finished(stall());
+  keep_table(report, "shop", "items");
+  const std::string text = render_locks_text(report, {});
+  CHECK(text.find("Nobody waits for a lock on shop.items; 14 sessions wait elsewhere.") != std::string::npos);
+  CHECK(render_locks_json(report).find("\"waits_elsewhere\": 14") != std::string::npos);
+}
+
 TEST_CASE("nobody waits, or nobody knows for whom") {
   LockFacts quiet = stall(0);
   quiet.metadata_locks.clear();

@@ -67,6 +67,7 @@ class Stall:
         self.connections, self.ids, self.last_statement = {}, {}, {}
         self.waits, self.edges, self.roots = {}, {}, {}
         self.innocent, self.cycle = set(), set()
+        self.users = {}  # of sessions that the server made itself
         # Edges whose blocker's lock MariaDB's performance_schema shows as a weaker type: as it was requested.
         self.disguised = set()
         # Edges whose blocker waits in the queue, whatever it holds besides.
@@ -107,7 +108,7 @@ class Stall:
                 self.session("writes elsewhere", "BEGIN", "UPDATE elsewhere.t SET v = 9 WHERE id = 1", innocent=True)
 
     def latecomer(self):
-        """A transaction that began in a later second than the waits, so that it cannot have caused them."""
+        """A transaction that began in a later second than the waits. No server says that they waited all the time, so it is a suspect; not the first."""
         self.wait_until_it_lasts(1)
         self.session("came too late", "BEGIN", "SELECT * FROM elsewhere.t", innocent=True)
         self.wait_until_in_innodb("came too late")
@@ -358,6 +359,67 @@ def lock_tables_read_and_alter(stall):
         stall.hidden[("writer", "locker")] = "MariaDB shows it as SHARED_READ, and the ALTER explains the wait"
 
 
+@scenario("LOCK TABLES READ behind an idle writer")
+def lock_tables_read_waits(stall):
+    """MariaDB asks for SHARED_READ, and when it has that for something that performance_schema has no name for."""
+    stall.shop()
+    stall.session("reader", "BEGIN", "SELECT * FROM shop.t", innocent=True)
+    stall.next_second()
+    stall.session("writer", "BEGIN", "UPDATE shop.t SET v = 8 WHERE id = 1")
+    stall.root("writer")
+    stall.wait("locker", "LOCK TABLES shop.t READ", FOR_TABLE, T, granted=["writer"], keeps=True)
+
+
+@scenario("LOCK TABLES READ of a view behind an idle writer")
+def lock_tables_read_of_view(stall):
+    """What a dump does of a schema with views."""
+    stall.shop()
+    stall.server.admin("CREATE VIEW shop.sales AS SELECT id, v FROM shop.t")
+    stall.session("writer", "BEGIN", "UPDATE shop.t SET v = 8 WHERE id = 1")
+    stall.root("writer")
+    stall.wait("locker", "LOCK TABLES shop.sales READ", FOR_TABLE, T, granted=["writer"], keeps=True)
+
+
+@scenario("LOCK TABLES READ behind a waiting LOCK TABLES WRITE")
+def lock_tables_read_behind_write(stall):
+    stall.shop()
+    stall.session("reader", "BEGIN", "SELECT * FROM shop.t")
+    stall.root("reader")
+    stall.wait("writes", "LOCK TABLES shop.t WRITE", FOR_TABLE, T, granted=["reader"], keeps=True)
+    stall.wait("reads", "LOCK TABLES shop.t READ", FOR_TABLE, T, ahead=["writes"], keeps=True)
+
+
+@scenario("CREATE TABLE IF NOT EXISTS of a table that is there, behind an ALTER")
+def create_existing(stall):
+    """It only looks: MySQL asks for SHARED, MariaDB for SHARED_UPGRADABLE, which the ALTER holds."""
+    stall.shop()
+    stall.session("reader", "BEGIN", "SELECT * FROM shop.t")
+    stall.root("reader")
+    stall.wait("alter", "ALTER TABLE shop.t ADD COLUMN w INT", FOR_TABLE, T, granted=["reader"])
+    stall.wait("create", "CREATE TABLE IF NOT EXISTS shop.t (id INT)", FOR_TABLE, T, granted=[] if stall.mysql else ["alter"], ahead=["alter"])
+
+
+@scenario("names in double quotes (sql_mode ANSI_QUOTES)")
+def ansi_quotes(stall):
+    stall.shop()
+    ansi = {"begin": ["SET SESSION sql_mode = 'ANSI_QUOTES'"]}
+    stall.session("reader", "BEGIN", "SELECT * FROM shop.t")
+    stall.root("reader")
+    stall.wait("truncate", 'TRUNCATE TABLE "shop"."t"', FOR_TABLE, T, granted=["reader"], **ansi)
+    stall.wait("late reader", 'SELECT COUNT(*) FROM "shop"."t"', FOR_TABLE, T, ahead=["truncate"], **ansi)
+
+
+@scenario("procedure that reads in an expression, behind LOCK TABLES WRITE")
+def procedure_expression(stall):
+    """The statement that shows is the CALL."""
+    stall.shop()
+    stall.server.admin("CREATE PROCEDURE shop.p() BEGIN DECLARE n INT; SET n = (SELECT COUNT(*) FROM shop.t); END")
+    stall.session("locker", "LOCK TABLES shop.t WRITE")
+    stall.root("locker", "lock_tables", traced=False)
+    stall.wait("caller", "CALL shop.p()", FOR_TABLE, T, granted=["locker"])
+    stall.waits["caller"].statement = ""
+
+
 @scenario("LOCK TABLES WRITE and an ALTER behind an idle reader")
 def lock_tables_waits(stall):
     """The two queue for each other: the one holds SHARED_UPGRADABLE already, the other would go first for everybody else."""
@@ -432,6 +494,38 @@ def user_lock(stall):
     for role in ("waiter 1", "waiter 2"):
         # Two who wait for it do not wait for each other; whoever gets it gives it back.
         stall.wait(role, "SELECT GET_LOCK('deploy', 600), RELEASE_LOCK('deploy')", "User lock", (None, "deploy"), granted=["holder"], kind=USER)
+
+
+@scenario("GET_LOCK of a name that another one differs from by case")
+def user_lock_case(stall):
+    """Two locks on MariaDB, one and the same on MySQL."""
+    stall.shop()
+    stall.session("holder", "SELECT GET_LOCK('deploy', 1)")
+    stall.root("holder", "user_lock")
+    stall.session("other case", "SELECT GET_LOCK('Deploy', 0)", innocent=True)
+    stall.wait("waiter", "SELECT GET_LOCK('deploy', 600), RELEASE_LOCK('deploy')", "User lock", (None, "deploy"), granted=["holder"], kind=USER)
+
+
+@scenario("GET_LOCK whose statement does not tell the name")
+def user_lock_variable(stall):
+    stall.shop()
+    stall.session("holder", "SELECT GET_LOCK('deploy', 1)")
+    stall.root("holder", "user_lock", traced=False)
+    stall.wait("waiter", "SELECT GET_LOCK(@name, 600), RELEASE_LOCK(@name)", "User lock", (None, "deploy"), granted=["holder"], kind=USER, begin=["SET @name = 'deploy'"])
+    if stall.method == "nothing":
+        stall.hidden[("waiter", "holder")] = "IS_USED_LOCK cannot be asked without a name"
+
+
+@scenario("SET GLOBAL read_only behind LOCK TABLES WRITE")
+def read_only(stall):
+    """It takes the global read lock for a moment, and everybody who writes queues behind it."""
+    stall.shop()
+    stall.does(stall.server.admin, "SET GLOBAL read_only = 0")
+    stall.session("locker", "LOCK TABLES shop.t WRITE")
+    stall.root("locker", "lock_tables", traced=False)
+    state = "Waiting for global read lock" if stall.mysql else FOR_BACKUP
+    stall.wait("read_only", "SET GLOBAL read_only = 1", state, None, granted=["locker"], kind=GLOBAL_READ)
+    stall.wait("writer", "UPDATE elsewhere.t SET v = 7 WHERE id = 2", state, None, ahead=["read_only"], kind=GLOBAL_READ)
 
 
 @scenario("row lock held by an idle transaction, chain of three")
@@ -922,6 +1016,23 @@ def same_name_twice(stall):
 
 
 # --- system threads
+
+
+@scenario("an event at work, its transaction open")
+def event_at_work(stall):
+    """MySQL's process list says "system user" of it, as of replication."""
+    stall.shop()
+    server = stall.server
+    server.set_global(event_scheduler="ON")
+    server.admin(f"CREATE EVENT shop.nightly ON SCHEDULE AT NOW() DO BEGIN START TRANSACTION; UPDATE shop.t SET v = 8 WHERE id = 1; DO {SLOW}; END")
+    find = f"SELECT ID, USER FROM {stall.processes} WHERE INFO LIKE 'DO {SLOW}%'"
+    server.wait_for(lambda: server.admin(find), "the event runs")
+    (stall.ids["event"], stall.users["event"]), = server.admin(find)
+    stall.last_statement["event"] = f"DO {SLOW}"
+    stall.root("event", "running")
+    stall.wait_until_in_innodb("event")
+    stall.wait("alter", "ALTER TABLE shop.t ADD COLUMN w INT", FOR_TABLE, T, granted=["event"])
+    stall.wait("late reader", "SELECT COUNT(*) FROM shop.t", FOR_TABLE, T, ahead=["alter"])
 
 
 @scenario("event scheduler and replication threads next to a stall")

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "base/units.h"
 
 namespace dbaudit {
@@ -12,6 +14,7 @@ std::string formatted(const Value& value, std::string_view format) {
   const std::optional<double> number = number_of(value);
   if (!number) return text_of(value);
   if (format == "duration") return format_duration(*number);
+  if (format == "seconds") return std::isinf(*number) ? text_of(value) : fmt::format("{:.0f}", std::ceil(*number));
   if (format == "bytes") return format_bytes(*number);
   if (format == "count") return format_count(*number);
   return text_of(value);
@@ -49,9 +52,9 @@ TemplateCheck check_template(std::string_view text) {
       text, [](std::string_view) {},
       [&](std::string_view column, std::string_view format) {
         check.columns.emplace_back(column);
-        if (!format.empty() && format != "duration" && format != "bytes" && format != "count") {
+        if (!format.empty() && format != "duration" && format != "seconds" && format != "bytes" && format != "count") {
           check.problems.push_back(
-              fmt::format("'{{{}:{}}}': the format must be duration, bytes or count", column, format));
+              fmt::format("'{{{}:{}}}': the format must be duration, seconds, bytes or count", column, format));
         }
       });
   if (!closed) check.problems.emplace_back("a '{' or '}' stands alone; write '{{' for a brace");

@@ -1,6 +1,7 @@
 // Messages with placeholders: "{subject} waits {idle_s:duration}".
 //
-// {column} prints a value as it is, {column:duration}, {column:bytes} and {column:count} for people; NULL is "unknown".
+// {column} prints a value as it is, {column:duration}, {column:bytes} and {column:count} for people, {column:seconds}
+// for a server: whole seconds, rounded up. NULL is "unknown".
 // "{{" and "}}" are braces.
 #pragma once
 

@@ -205,7 +205,13 @@ std::vector<CollectRequest> resolve_servers(const ConnectionArguments& arguments
   std::vector<const ServerConfig*> chosen;
   std::vector<std::string> names;
   for (const ServerConfig& server : config.servers) names.push_back(server.name);
-  for (const std::string& name : arguments.servers) {
+  for (std::size_t i = 0; i < arguments.servers.size(); ++i) {
+    const std::string& name = arguments.servers[i];
+    const auto here = arguments.servers.begin() + static_cast<std::ptrdiff_t>(i);
+    if (std::find(arguments.servers.begin(), here, name) != here) {
+      problems.add(fmt::format("--server: '{}' is named twice", name));
+      continue;
+    }
     const auto found = std::find_if(config.servers.begin(), config.servers.end(),
                                     [&](const ServerConfig& s) { return s.name == name; });
     if (found == config.servers.end()) {

@@ -6,14 +6,18 @@
 
 #include "app/connection_arguments.h"
 #include "base/problems.h"
-#include "base/result.h"
 #include "facts/store.h"
 
 namespace dbaudit {
 
-// Snapshots and a connection exclude each other.
+// Snapshots and a connection, or what only a login needs, exclude each other.
 void check_from(const std::vector<std::string>& files, const ConnectionArguments& connection, Problems& problems);
 
-Status add_snapshots(Store& store, const std::vector<std::string>& files);
+// What several snapshots of one server are. Judged, they would be two servers of one name: a pool would talk to both,
+// and their findings would have the same fingerprints. For a query they are a history, told apart by taken_at.
+enum class SameServer { refuse, history };
+
+// All that is wrong with any of them goes to `problems`; the store is of no use then.
+void add_snapshots(Store& store, const std::vector<std::string>& files, SameServer same_server, Problems& problems);
 
 }  // namespace dbaudit

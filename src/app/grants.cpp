@@ -62,11 +62,14 @@ std::string visibility(const AuditedServer& server, bool& complete) {
 }
 
 int run(const Arguments& arguments) {
+  Problems problems;
+  const std::optional<std::string> account = account_as_written(arguments.account);
+  if (!account) problems.add("--account must be USER, USER@HOST or 'USER'@'HOST', with a user and without backslashes");
   if (!arguments.flavor.empty() && !arguments.check) {
-    write_stdout(statements(arguments.flavor == "mysql" ? kNewestMysql : kNewestMariadb, arguments.account));
+    if (!problems.empty()) return report_problems(problems);
+    write_stdout(statements(arguments.flavor == "mysql" ? kNewestMysql : kNewestMariadb, *account));
     return kExitFine;
   }
-  Problems problems;
   const std::string config_file = find_config(arguments.config);
   const Config config = config_file.empty() ? Config{} : parse_config(config_file, problems);
   std::vector<CollectRequest> servers = resolve_servers(arguments.connection, config, false, problems);
@@ -81,7 +84,7 @@ int run(const Arguments& arguments) {
     return kExitIncomplete;
   }
   if (!arguments.check) {
-    write_stdout(statements(*server.version, arguments.account));
+    write_stdout(statements(*server.version, *account));
     return kExitFine;
   }
   bool complete = true;

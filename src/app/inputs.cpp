@@ -11,6 +11,7 @@
 #include "base/toml.h"
 #include "pools/declare.h"
 #include "pools/derive.h"
+#include "pools/library_sql.h"
 
 namespace dbaudit {
 namespace {
@@ -18,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 void choose_rules(const InputArguments& arguments, const Config& config, std::vector<Rule>& rules, Problems& problems) {
+  const std::size_t problems_before = problems.list().size();
   std::vector<std::string> ids;
   for (const Rule& rule : rules) ids.push_back(rule.id);
   const auto known = [&](const std::string& id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); };
@@ -38,6 +40,9 @@ void choose_rules(const InputArguments& arguments, const Config& config, std::ve
     const auto found = config.rules.find(rule.id);
     return listed(arguments.skip, rule.id) || (found != config.rules.end() && found->second.value == "off");
   });
+  // Nothing would be judged, and that must not look like a pass.
+  if (rules.empty() && !ids.empty() && problems.list().size() == problems_before)
+    problems.add("no rule is left: --skip, and \"off\" under [rules], leave out every one");
   for (Rule& rule : rules) {
     const auto found = config.rules.find(rule.id);
     if (found == config.rules.end()) continue;
@@ -70,6 +75,13 @@ TomlMembers parameter_arguments(const std::vector<std::string>& arguments, Probl
     members.push_back({argument.substr(0, equals), TomlValue{argument.substr(equals + 1), 0}});
   }
   return members;
+}
+
+// Descriptions of the user's own; the shipped ones are checked when dbaudit is built. A broken one must not wait for
+// the first pool that uses it.
+void check_libraries(const std::vector<std::string>& folders, Store& store, Problems& problems) {
+  for (const Library& library : load_libraries(library_folders(folders), problems))
+    static_cast<void>(LibrarySql::compile(store, library, problems));
 }
 
 }  // namespace
@@ -196,7 +208,6 @@ Inputs load_inputs(const InputArguments& arguments, Store& store, Problems& prob
   problems.add(in_rules);
   const std::vector<Rule> all = inputs.rules;
   choose_rules(arguments, inputs.config, inputs.rules, problems);
-  check_rules(inputs.rules, store, problems);
   // A broken rule of the user's that is left out must not wait for the day when it is needed. The shipped ones are
   // checked when dbaudit is built; to do it again would cost every run with --only 5 ms.
   std::vector<Rule> left_out = all;
@@ -205,18 +216,22 @@ Inputs load_inputs(const InputArguments& arguments, Store& store, Problems& prob
     const auto same = [&rule](const Rule& chosen) { return chosen.id == rule.id; };
     return rule.file.starts_with(of_shipped) || std::any_of(inputs.rules.begin(), inputs.rules.end(), same);
   });
+  check_rules(inputs.rules, store, problems);
   check_rules(left_out, store, problems);
+  check_libraries(arguments.rules, store, problems);
 
   inputs.rule_folders = folders;
   inputs.libraries = load_declared(arguments, inputs, {}, store, problems);
 
   inputs.judge.parameters = parse_overrides(inputs.config.parameters, inputs.config.file, all, problems);
-  for (const auto& [name, value] :
-       parse_overrides(parameter_arguments(arguments.parameters, problems), "--param", all, problems)) {
-    inputs.judge.parameters[name] = value;
-  }
+  const ParameterValues command_line =
+      parse_overrides(parameter_arguments(arguments.parameters, problems), "--param", all, problems);
+  for (const auto& [name, value] : command_line) inputs.judge.parameters[name] = value;
   for (const ServerConfig& server : inputs.config.servers) {
-    inputs.judge.server_parameters[server.name] = parse_overrides(server.parameters, inputs.config.file, all, problems);
+    ParameterValues& own = inputs.judge.server_parameters[server.name];
+    own = parse_overrides(server.parameters, inputs.config.file, all, problems);
+    // Who types --param means this run, whatever the file says of a server.
+    for (const auto& [name, value] : command_line) own[name] = value;
   }
   return inputs;
 }

@@ -83,8 +83,7 @@ JudgedFacts load_judged_facts(const JudgingArguments& arguments, Problems& probl
     names = check_assumed(arguments, facts.inputs, problems);
   } else if (live) {
     facts.servers = resolve_servers(arguments.connection, facts.inputs.config, true, problems);
-    const std::optional<Seconds> interval = parse_duration(arguments.interval);
-    if (!arguments.interval.empty() && !interval) problems.add("--interval must be a duration such as 10s");
+    const std::optional<Seconds> interval = interval_from(arguments.interval, arguments.timeout, problems);
     for (CollectRequest& request : facts.servers) {
       request.deadline = facts.deadline;
       request.sample_interval = interval;
@@ -107,7 +106,8 @@ Status read_judged_facts(const JudgingArguments& arguments, JudgedFacts& facts, 
     };
     facts.store = collect_all(std::move(facts.store), fresh, facts.servers, system_clock());
   } else {
-    if (Status added = add_snapshots(facts.store, arguments.from); !added) return added;
+    add_snapshots(facts.store, arguments.from, SameServer::refuse, problems);
+    if (!problems.empty()) return success();
     std::vector<std::string> names;
     for (const AuditedServer& server : audited_servers(facts.store)) names.push_back(server.name);
     check_pool_servers(facts.store, facts.inputs.config, arguments, names, problems);

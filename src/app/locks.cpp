@@ -163,7 +163,8 @@ int run(const Arguments& arguments) {
   }
   Store store = arguments.from.empty() ? read_server(servers.front(), arguments) : store_for(arguments);
   if (!arguments.from.empty()) {
-    if (const Status added = add_snapshots(store, arguments.from); !added) return report_error(added.error());
+    add_snapshots(store, arguments.from, SameServer::refuse, problems);
+    if (!problems.empty()) return report_problems(problems);
   }
   const Look look = look_at(store, arguments, table, true);
   if (!look.report) {

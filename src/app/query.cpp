@@ -32,6 +32,7 @@ struct Arguments {
 };
 
 // Tables that the statement reads and that were not, or only partly, observed: an empty answer must not look complete.
+// False when something is missing that could be had.
 bool warn_of_unread_sources(Store& store, const SqlCheck& check) {
   bool complete = true;
   std::set<std::string> tables;
@@ -49,7 +50,7 @@ bool warn_of_unread_sources(Store& store, const SqlCheck& check) {
       if (!used || source.status == "read") continue;
       write_stderr(
           fmt::format("{}: {} is {}: {}", server.name, source.source, source.status, source.reason.value_or("")));
-      complete = false;
+      complete = complete && !source.curable;
     }
   }
   return complete;
@@ -85,7 +86,8 @@ int run(const Arguments& arguments) {
     store = collect_all(
         std::move(store), [] { return Store(); }, servers, system_clock());
   }
-  if (const Status added = add_snapshots(store, arguments.from); !added) return report_error(added.error());
+  add_snapshots(store, arguments.from, SameServer::history, problems);
+  if (!problems.empty()) return report_problems(problems);
   Result<Query> query = store.untrusted_query(arguments.sql, kWorkLimit, check);
   if (!query) return report_error(query.error());
   query->stop_at(arguments.from.empty() ? judging_deadline(*deadline) : *deadline);

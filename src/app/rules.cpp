@@ -49,7 +49,8 @@ int list(const Arguments& arguments) {
 std::string indented(const std::string& text, std::size_t indent) {
   std::string out;
   for (const std::string& paragraph : split(trimmed(text), '\n')) {
-    for (const std::string& line : wrap(trimmed(paragraph), 80 - indent)) out += std::string(indent, ' ') + line + "\n";
+    for (const std::string& line : wrap(trimmed(paragraph), 80 - indent, LongWords::keep))
+      out += std::string(indent, ' ') + line + "\n";
   }
   return out;
 }

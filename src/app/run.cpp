@@ -1,5 +1,7 @@
 #include "app/run.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <csignal>
 #include <iostream>
@@ -10,6 +12,7 @@
 #include "app/command.h"
 #include "app/exit_codes.h"
 #include "app/output.h"
+#include "base/problems.h"
 
 namespace dbaudit {
 namespace {
@@ -42,6 +45,27 @@ std::string without_values(std::string message, const std::vector<std::string>& 
     begin = end + 1;
   }
   return out;
+}
+
+// "no command 'adit'; did you mean 'audit'?", or nothing. Words that are near no command stay unsaid: one may be a
+// password.
+std::string mistyped_command(const CLI::App& app, const std::vector<std::string>& arguments) {
+  const CLI::App* at = &app;
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    std::vector<std::string> names;
+    const CLI::App* chosen = nullptr;
+    for (const CLI::App* child : at->get_subcommands([](const CLI::App*) { return true; })) {
+      names.push_back(child->get_name());
+      if (child->get_name() == arguments[i]) chosen = child;
+    }
+    if (names.empty() || arguments[i].starts_with('-')) return "";
+    if (chosen == nullptr) {
+      const std::string near = did_you_mean(arguments[i], names);
+      return near.empty() ? "" : fmt::format("no command '{}'{}", arguments[i], near);
+    }
+    at = chosen;
+  }
+  return "";
 }
 
 // Every command takes these. Those that have their own use for --config and --timeout have added them already.
@@ -77,6 +101,10 @@ int run(int argc, const char* const* argv) {
         "an argument starts with -p or --pas and is no option of dbaudit; its value is not repeated here. A password "
         "as an argument would stand in the process list: use -p alone, --password-file, --password-stdin or "
         "DBAUDIT_PASSWORD");
+    return kExitBadInput;
+  }
+  if (const std::string near = mistyped_command(app, arguments); !near.empty()) {
+    write_stderr(near);
     return kExitBadInput;
   }
   app.failure_message([&arguments](const CLI::App* failed, const CLI::Error& error) {

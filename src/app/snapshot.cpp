@@ -27,8 +27,7 @@ int run(const Arguments& arguments) {
   const Config config = config_file.empty() ? Config{} : parse_config(config_file, problems);
   std::vector<CollectRequest> servers = resolve_servers(arguments.connection, config, false, problems);
   const std::optional<Deadline> deadline = deadline_from(arguments.timeout, problems);
-  const std::optional<Seconds> interval = parse_duration(arguments.interval);
-  if (!arguments.interval.empty() && !interval) problems.add("--interval must be a duration such as 10s");
+  const std::optional<Seconds> interval = interval_from(arguments.interval, arguments.timeout, problems);
   if (const Status writable = Store::check_snapshot_place(arguments.output); !writable)
     problems.add(describe(writable.error()));
   if (!problems.empty()) return report_problems(problems);

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/units.h"
-
 namespace dbaudit {
 
 std::optional<Deadline> deadline_from(const std::string& text, Problems& problems) {
@@ -14,6 +12,19 @@ std::optional<Deadline> deadline_from(const std::string& text, Problems& problem
     return std::nullopt;
   }
   return std::chrono::steady_clock::now() + std::chrono::duration_cast<Deadline::duration>(*limit);
+}
+
+std::optional<Seconds> interval_from(const std::string& text, const std::string& timeout, Problems& problems) {
+  if (text.empty()) return std::nullopt;
+  const std::optional<Seconds> interval = parse_duration(text);
+  if (!interval || *interval < Seconds{1}) {
+    problems.add("--interval must be a duration such as 10s, and at least 1s");
+    return std::nullopt;
+  }
+  // The second sample would never be taken.
+  if (const std::optional<Seconds> limit = parse_duration(timeout); limit && *interval >= *limit)
+    problems.add("--interval must be shorter than --timeout, the time for the whole run (" + timeout + ")");
+  return interval;
 }
 
 Deadline judging_deadline(Deadline run) {

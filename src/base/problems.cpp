@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <numeric>
+#include <set>
 
 namespace dbaudit {
 
@@ -16,7 +17,11 @@ std::string Problems::text() const {
     return a.file != b.file ? a.file < b.file : a.line < b.line;
   });
   std::string out;
+  std::set<std::string> said;  // a file that two things need is read twice
   for (const Problem& problem : sorted) {
+    if (!problem.file.empty() &&
+        !said.insert(problem.file + ":" + std::to_string(problem.line) + ":" + problem.message).second)
+      continue;
     if (!problem.file.empty()) {
       out += problem.file;
       if (problem.line > 0) out += ":" + std::to_string(problem.line);

@@ -146,16 +146,39 @@ std::size_t display_width(std::string_view text) {
   return width < 0 ? text.size() : static_cast<std::size_t>(width);
 }
 
-std::vector<std::string> wrap(std::string_view text, std::size_t width) {
+namespace {
+// As many code points at the start of `text` as fit, but at least one, in bytes.
+std::size_t fitting_bytes(std::string_view text, std::size_t width) {
+  std::size_t used = 0;
+  std::size_t end = 0;
+  while (end < text.size()) {
+    const std::size_t length = std::max<std::size_t>(first_code_point(text.substr(end)).length, 1);
+    const std::size_t more = display_width(text.substr(end, length));
+    if (end > 0 && used + more > width) break;
+    used += more;
+    end += length;
+  }
+  return end;
+}
+}  // namespace
+
+std::vector<std::string> wrap(std::string_view text, std::size_t width, LongWords long_words) {
   std::vector<std::string> lines;
   std::string line;
   std::size_t line_width = 0;
-  for (const std::string& word : split(text, ' ')) {
-    const std::size_t word_width = display_width(word);
+  for (std::string word : split(text, ' ')) {
+    std::size_t word_width = display_width(word);
     if (!line.empty() && line_width + 1 + word_width > width) {
       lines.push_back(line);
       line.clear();
       line_width = 0;
+    }
+    while (long_words == LongWords::split && word_width > width) {
+      const std::size_t bytes = fitting_bytes(word, width);
+      if (bytes == word.size()) break;
+      lines.push_back(word.substr(0, bytes));
+      word.erase(0, bytes);
+      word_width = display_width(word);
     }
     if (!line.empty()) {
       line += ' ';

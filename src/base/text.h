@@ -35,8 +35,10 @@ std::string json_without_controls(std::string_view json);
 // Columns on a terminal; wide East Asian characters count two.
 std::size_t display_width(std::string_view text);
 
-// Breaks `text` at spaces into lines of at most `width` columns; a word longer than that stands alone.
-std::vector<std::string> wrap(std::string_view text, std::size_t width);
+// What becomes of a word that fits into no line; who is to copy it, an address say, gets it whole.
+enum class LongWords { split, keep };
+// Breaks `text` at spaces into lines of at most `width` columns.
+std::vector<std::string> wrap(std::string_view text, std::size_t width, LongWords long_words = LongWords::split);
 
 // Shell-style pattern with * and ?; case is ignored.
 bool matches_glob(const std::string& pattern, const std::string& text);

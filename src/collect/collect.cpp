@@ -172,8 +172,10 @@ std::vector<std::string> collect_server(Store& store, std::int64_t server_id, co
   std::optional<std::int64_t> uptime;
   if (error) {
     row.error = describe(*error);
-    const SourceOutcome unreachable =
-        SourceOutcome::unavailable(*row.error, "Make the server reachable for this account");
+    Error plain = *error;
+    plain.next_step.clear();
+    const SourceOutcome unreachable = SourceOutcome::unavailable(
+        describe(plain), error->next_step.empty() ? "Make the server reachable for this account" : error->next_step);
     insert_source(store, server_id, "server", unreachable, 0);
     for (const Entry& entry : kCollectors) {
       if (in_scope(entry, request.scope)) insert_source(store, server_id, entry.source, unreachable, 0);

@@ -61,13 +61,67 @@ std::optional<std::string> grant_for(const std::string& source, const ServerVers
   return std::nullopt;
 }
 
+namespace {
+
+std::string quoted(std::string_view part) {
+  std::string out = "'";
+  for (const char c : part) out += c == '\'' ? "''" : std::string(1, c);
+  return out + "'";
+}
+
+// A name in quotes at the start of `text`, which it is taken from; nothing when they are not closed.
+std::optional<std::string> take_quoted(std::string_view& text) {
+  const char quote = text.front();
+  std::string name;
+  for (std::size_t i = 1; i < text.size(); ++i) {
+    if (text[i] != quote) {
+      name += text[i];
+    } else if (i + 1 < text.size() && text[i + 1] == quote) {
+      name += text[i++];
+    } else {
+      text.remove_prefix(i + 1);
+      return name;
+    }
+  }
+  return std::nullopt;
+}
+
+bool begins_with_quote(std::string_view text) {
+  return !text.empty() && std::string_view("'\"`").find(text.front()) != std::string_view::npos;
+}
+
+}  // namespace
+
+std::optional<std::string> account_as_written(std::string_view text) {
+  const auto strange = [](char c) { return c == '\\' || static_cast<unsigned char>(c) < 0x20 || c == '\x7f'; };
+  if (std::any_of(text.begin(), text.end(), strange)) return std::nullopt;
+  std::optional<std::string> user;
+  std::string host = "%";
+  if (begins_with_quote(text)) {
+    user = take_quoted(text);
+    if (!user || (!text.empty() && text.front() != '@')) return std::nullopt;
+  } else {
+    const std::size_t at = std::min(text.rfind('@'), text.size());
+    user = text.substr(0, at);
+    text.remove_prefix(at);
+  }
+  if (!text.empty()) {
+    text.remove_prefix(1);
+    if (begins_with_quote(text)) {
+      const std::optional<std::string> quoted_host = take_quoted(text);
+      if (!quoted_host || !text.empty()) return std::nullopt;
+      host = *quoted_host;
+    } else {
+      host = text;
+    }
+  }
+  const auto has_quote = [](const std::string& name) { return name.find_first_of("'\"`") != std::string::npos; };
+  if (user->empty() || host.empty() || has_quote(host)) return std::nullopt;
+  return quoted(*user) + "@" + quoted(host);
+}
+
 std::string quoted_account(const std::string& current_user) {
   const std::size_t at = current_user.rfind('@');
-  const auto quoted = [](const std::string& part) {
-    std::string out = "'";
-    for (const char c : part) out += c == '\'' ? "''" : std::string(1, c);
-    return out + "'";
-  };
   if (at == std::string::npos) return quoted(current_user);
   return quoted(current_user.substr(0, at)) + "@" + quoted(current_user.substr(at + 1));
 }

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/version.h"
@@ -23,6 +24,9 @@ std::vector<Privilege> needed_privileges(const ServerVersion& server);
 std::optional<std::string> grant_for(const std::string& source, const ServerVersion& server,
                                      const std::string& account);
 
+// What a person writes for an account (aud, aud@10.%, 'aud'@'%'), quoted for a statement; without a host: any. Nothing
+// where it cannot be told what is meant, or the quoting would depend on the server's sql_mode (backslashes).
+std::optional<std::string> account_as_written(std::string_view text);
 // 'aud'@'%' from CURRENT_USER()'s aud@%.
 std::string quoted_account(const std::string& current_user);
 

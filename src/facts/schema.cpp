@@ -41,7 +41,8 @@ std::vector<Table> make_schema() {
         {"memory_bytes", "INTEGER", "declared memory of the machine"},
         {"service", "TEXT", "declared managed service, one of rules/services.toml"},
         {"service_max_connections", "INTEGER",
-         "the max_connections that this service gives an instance of this memory; NULL when one of them is not declared"},
+         "the max_connections that this service gives an instance of this memory; NULL when one of them is not "
+         "declared"},
         {"reachable", "INTEGER", "1 when a connection was made"},
         {"error", "TEXT", "why it could not be reached"},
         {"door", "TEXT", "how the connection got in: normal, reserved slot, admin port or extra port"},

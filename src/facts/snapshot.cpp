@@ -146,7 +146,14 @@ std::string snapshot_fault(sqlite3* db, std::int64_t file_size) {
   }
   sqlite3_finalize(statement);
   if (fault.empty() && !expected.empty()) fault = "tables of dbaudit's schema are missing";
-  return fault;
+  if (!fault.empty()) return fault;
+  // Without a server nothing would be judged, and that must not look like a pass. Every fact hangs on a server's id.
+  return scalar(db,
+                "SELECT CASE WHEN count(*) = 0 THEN 'it holds no server' "
+                "WHEN count(DISTINCT server_id) < count(*) "
+                "OR sum(typeof(server_id) = 'integer' AND server_id BETWEEN 1 AND 1000000) < count(*) "
+                "THEN 'the ids of its servers make no sense' ELSE '' END FROM snapshot.server")
+      .value_or("damaged or truncated");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/deploy.h"
 #include "base/problems.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -81,6 +82,14 @@ void margin_of(sqlite3_context* context, int /*count*/, sqlite3_value** argument
   sqlite3_result_double(context, margin->of(sqlite3_value_double(arguments[1])));
 }
 
+// deploy_instances(instances, surge, terminating, blue_green). NULL when the first is NULL; the others then count as 0.
+void sql_deploy_instances(sqlite3_context* context, int /*count*/, sqlite3_value** arguments) {
+  if (sqlite3_value_type(arguments[0]) == SQLITE_NULL) return sqlite3_result_null(context);
+  sqlite3_result_double(
+      context, dbaudit::deploy_instances(sqlite3_value_double(arguments[0]), sqlite3_value_double(arguments[1]),
+                                         sqlite3_value_double(arguments[2]), sqlite3_value_int(arguments[3]) != 0));
+}
+
 }  // namespace
 
 void Store::Close::operator()(sqlite3* db) const { sqlite3_close_v2(db); }
@@ -101,10 +110,12 @@ Store::Store(Tables tables) {
   // What one pattern of LIKE or GLOB may cost, and how many calls of functions may stand in one statement.
   sqlite3_limit(db, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000);
   sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, 256 << 10);
-  check_store(db,
-              sqlite3_create_function(db, "margin_of", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
-                                      nullptr, margin_of, nullptr, nullptr),
+  constexpr int kPure = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
+  check_store(db, sqlite3_create_function(db, "margin_of", 2, kPure, nullptr, margin_of, nullptr, nullptr),
               "functions");
+  check_store(
+      db, sqlite3_create_function(db, "deploy_instances", 4, kPure, nullptr, sql_deploy_instances, nullptr, nullptr),
+      "functions");
   execute("PRAGMA journal_mode=OFF; PRAGMA temp_store=MEMORY; PRAGMA locking_mode=EXCLUSIVE");
   create_tables(tables);
   sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);

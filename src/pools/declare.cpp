@@ -89,8 +89,9 @@ TomlValue changed_table(const TomlValue& table, const std::vector<PoolChange>& c
   for (const PoolChange& change : changes) {
     if (change.pool != name || std::find(kChangeable.begin(), kChangeable.end(), change.key) == kChangeable.end())
       continue;
-    const auto place = std::lower_bound(members->begin(), members->end(), change.key,
-                                        [](const TomlMember& member, const std::string& key) { return member.key < key; });
+    const auto place =
+        std::lower_bound(members->begin(), members->end(), change.key,
+                         [](const TomlMember& member, const std::string& key) { return member.key < key; });
     if (place != members->end() && place->key == change.key) {
       place->value = scalar(change.value, place->value.line);
     } else {
@@ -113,8 +114,7 @@ Pool parse_pool(const TomlValue& declared, const std::string& file, const std::v
                 Problems& problems) {
   // The name makes the other messages readable, so it is looked up before anything is judged.
   const std::string name = name_of(declared);
-  const std::string where =
-      name.empty() ? "[[pool]]" : fmt::format("[[pool]] '{}'", printable(bounded(name, 80)));
+  const std::string where = name.empty() ? "[[pool]]" : fmt::format("[[pool]] '{}'", printable(bounded(name, 80)));
   const TomlValue table = changed_table(declared, changes, name);
   TomlReader reader(table, file, where, problems);
   Pool pool;

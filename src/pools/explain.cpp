@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/deploy.h"
 #include "base/problems.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -22,7 +23,7 @@ std::string block(std::string_view first, std::size_t indent, std::string_view t
   bool is_first = true;
   std::string flat(text);
   std::replace(flat.begin(), flat.end(), '\n', ' ');
-  for (const std::string& line : wrap(flat, kWidth - indent)) {
+  for (const std::string& line : wrap(flat, kWidth - indent, LongWords::keep)) {
     const std::size_t used = is_first ? display_width(first) : 0;
     if (is_first && used > 0 && used + 1 > indent) {
       out += "\n" + std::string(indent, ' ') + line + "\n";
@@ -177,8 +178,8 @@ std::string header(const PoolRow& pool) {
 std::string totals(const PoolRow& pool) {
   const double each = pool.number("processes_per_instance");
   const double steady = pool.number("instances");
-  const double extra = pool.number("surge_instances") + pool.number("terminating");
-  const double most = pool.number("blue_green") != 0 ? std::max(2 * steady, steady + extra) : steady + extra;
+  const double most = deploy_instances(steady, pool.number("surge_instances"), pool.number("terminating"),
+                                       pool.number("blue_green") != 0);
   std::string out = "\nConnections\n";
   out +=
       block("", 2,

@@ -19,9 +19,10 @@ class Text {
   explicit Text(const TextOptions& options) : options_(options) {}
 
   // `text` wrapped; the first line begins with `first`, the others with as many spaces.
-  void paragraph(std::string_view first, const std::string& text) {
+  void paragraph(std::string_view first, const std::string& text) { paragraph(first, display_width(first), text); }
+  // For a coloured `first`, whose width is `indent`.
+  void paragraph(std::string_view first, std::size_t indent, const std::string& text) {
     std::string lead(first);
-    const std::size_t indent = display_width(first);
     for (const std::string& line :
          wrap(bounded(printable(text), kMessageBytes), std::max<std::size_t>(30, options_.width - indent))) {
       out += lead + line + "\n";
@@ -32,6 +33,8 @@ class Text {
   [[nodiscard]] std::string coloured(const std::string& text, const char* code) const {
     return options_.colour ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
   }
+
+  [[nodiscard]] std::size_t width() const { return options_.width; }
 
   std::string out;
 
@@ -66,15 +69,17 @@ void write_failure(Text& text, const RuleResult& result, bool name_server) {
   const std::string subject =
       name_server && result.subject != result.server ? result.server + ": " + result.subject : result.subject;
   const std::string_view change = !result.change ? "" : result.change == Change::new_ ? "NEW   " : "stays ";
-  text.out += fmt::format("{:<8} {}{}  {}\n", text.coloured(fmt::format("{:<8}", word), colour), change, result.rule,
-                          bounded(printable(subject), 200));
+  const std::string lead = fmt::format("{:<8} {}{}  ", word, change, result.rule);
+  const std::string coloured_lead = text.coloured(lead.substr(0, 8), colour) + lead.substr(8);
+  text.paragraph(coloured_lead, display_width(lead), bounded(subject, 200));
   text.paragraph("  ", result.message);
   if (!result.why.empty()) text.paragraph("  why:  ", result.why);
   std::vector<std::string> items;
   for (const auto& [name, value] : result.evidence) {
-    // Long texts that the message has quoted already are not said twice.
+    // Long texts that the message or the remedy quotes are not said twice.
     const auto* quoted = std::get_if<std::string>(&value);
-    if (quoted != nullptr && quoted->size() > 20 && result.message.find(*quoted) != std::string::npos) continue;
+    const auto quoted_in = [quoted](const std::string& in) { return in.find(*quoted) != std::string::npos; };
+    if (quoted != nullptr && quoted->size() > 20 && (quoted_in(result.message) || quoted_in(result.remedy))) continue;
     items.push_back(evidence_item(name, value));
   }
   if (!items.empty()) text.paragraph("  seen: ", join(items, ", "));
@@ -94,42 +99,83 @@ void write_fixed(Text& text, const AuditResult& audit, bool name_server) {
   if (text.out.size() != before) text.out += "\n";
 }
 
+// "TRX001, VAR002 wait_timeout, lock_wait_timeout and 3 more": rules, and what they could not judge where that is not
+// the whole server.
+class Unjudged {
+ public:
+  void add(const RuleResult& result) {
+    const bool first = subjects_.empty() || subjects_.back().first != result.rule;
+    if (first) subjects_.emplace_back(result.rule, 0);
+    if (result.subject == result.server) {
+      if (first) words_.push_back(result.rule);
+      return;
+    }
+    const std::size_t count = ++subjects_.back().second;
+    const std::string subject = bounded(result.subject, 80);
+    if (count == 1) words_.push_back(result.rule + " " + subject);
+    if (count > 1 && count <= kShownSubjects) words_.push_back(subject);
+    if (count > kShownSubjects) ++more_;
+  }
+  [[nodiscard]] std::string text() const {
+    return join(words_, ", ") + (more_ > 0 ? fmt::format(" and {} more", format_count(more_)) : "");
+  }
+
+ private:
+  static constexpr std::size_t kShownSubjects = 5;
+  std::vector<std::pair<std::string, std::size_t>> subjects_;  // rule, how many of its subjects
+  std::vector<std::string> words_;
+  int more_ = 0;
+};
+
 // Unknown results that have the same reason are one entry.
-void write_unknown(Text& text, const AuditResult& audit, bool name_server) {
+void write_unknown(Text& text, const AuditResult& audit, const TextOptions& options, bool name_server) {
   struct Group {
-    std::vector<std::string> rules;
+    Unjudged what;
     std::string remedy;
     bool curable = true;
-    int count = 0;
   };
   std::vector<std::pair<std::string, Group>> groups;
+  std::map<std::string, int> groups_of;  // by rule: a reason of its own for each of a thousand sessions is too much
+  std::map<std::string, int> folded;
   for (const RuleResult& result : audit.results) {
     if (result.outcome != Outcome::unknown) continue;
     const std::string key = (name_server ? result.server + ": " : std::string()) + result.reason.value_or("");
     auto found = std::find_if(groups.begin(), groups.end(), [&key](const auto& group) { return group.first == key; });
-    if (found == groups.end()) found = groups.insert(groups.end(), {key, Group{}});
+    if (found == groups.end()) {
+      if (!options.verbose && groups_of[result.rule]++ >= kShownOfARule) {
+        ++folded[result.rule];
+        continue;
+      }
+      found = groups.insert(groups.end(), {key, Group{}});
+    }
     Group& group = found->second;
+    group.what.add(result);
     group.remedy = result.remedy;
     group.curable = result.curable;
-    ++group.count;
-    if (group.rules.empty() || group.rules.back() != result.rule) group.rules.push_back(result.rule);
   }
   if (groups.empty()) return;
   text.out += "Not known, so not judged:\n";
   for (const auto& [reason, group] : groups) {
-    text.paragraph("  ", fmt::format("{}: {}", join(group.rules, ", "), reason));
+    text.paragraph("  ", fmt::format("{}: {}", group.what.text(), reason));
     if (!group.remedy.empty()) text.paragraph("    do: ", group.remedy);
     if (!group.curable) text.paragraph("    ", "No grant and no setting of this server can cure that.");
   }
+  for (const auto& [rule, count] : folded)
+    text.out += fmt::format("  ... and {} more of {} (--verbose lists all)\n", format_count(count), rule);
   text.out += "\n";
 }
 
 void write_header(Text& text, const AuditedServer& server) {
   const std::string version = server.version ? to_string(*server.version) : "";
-  text.out += text.coloured(printable(server.name), "1") + (version.empty() ? "" : "  " + version);
+  std::string rest = version.empty() ? "" : "  " + version;
   if (server.door && *server.door != "normal port" && *server.door != "socket")
-    text.out += fmt::format("  (through the {})", *server.door);
-  text.out += "\n";
+    rest += fmt::format("  (through the {})", *server.door);
+  const std::string name = printable(server.name);
+  if (display_width(name + rest) <= text.width()) {
+    text.out += text.coloured(name, "1") + rest + "\n";
+  } else {
+    text.paragraph("", server.name + rest);
+  }
   if (!server.reachable) text.paragraph("  NOT REACHED: ", server.error.value_or("no reason known"));
   for (const SourceState& source : server.sources) {
     if (!server.reachable || source.status == "read") continue;
@@ -175,7 +221,7 @@ std::string render_text(const AuditResult& audit, const TextOptions& options) {
                             to_string(key.second));
   }
   write_fixed(text, audit, several);
-  write_unknown(text, audit, several);
+  write_unknown(text, audit, options, several);
 
   if (options.verbose) {
     for (const RuleResult& result : audit.results) {
@@ -203,9 +249,9 @@ std::string render_text(const AuditResult& audit, const TextOptions& options) {
         return result.change == change && result.outcome == outcome;
       });
     };
-    text.paragraph("", fmt::format("with the change: {} new, {} fixed, {} as before",
-                                   findings(Change::new_, Outcome::fail), findings(Change::fixed, Outcome::pass),
-                                   findings(Change::same, Outcome::fail)));
+    text.paragraph("",
+                   fmt::format("with the change: {} new, {} fixed, {} as before", findings(Change::new_, Outcome::fail),
+                               findings(Change::fixed, Outcome::pass), findings(Change::same, Outcome::fail)));
   }
   return text.out;
 }

@@ -28,7 +28,9 @@ bool contains(const std::vector<std::string>& list, std::string_view name) {
   return std::find(list.begin(), list.end(), name) != list.end();
 }
 
-void check_templates(const Rule& rule, Problems& problems) {
+// What is wrong with a template itself goes to `problems` always; its columns are known only when the statement is
+// sound.
+void check_templates(const Rule& rule, bool columns_known, Problems& problems) {
   std::vector<std::string> known = rule.columns;
   for (const Parameter& parameter : rule.parameters) known.push_back(parameter.name);
   for (const auto& [key, text] : {std::pair{"message", rule.message}, std::pair{"remedy", rule.remedy}}) {
@@ -36,7 +38,7 @@ void check_templates(const Rule& rule, Problems& problems) {
     for (const std::string& problem : check.problems)
       problems.add(rule.file, rule.line, fmt::format("rule {}, {}: {}", rule.id, key, problem));
     for (const std::string& column : check.columns) {
-      if (!contains(known, column)) {
+      if (columns_known && !contains(known, column)) {
         problems.add(rule.file, rule.line,
                      fmt::format("rule {}, {}: '{{{}}}' is no column of its statement{}", rule.id, key, column,
                                  did_you_mean(column, known)));
@@ -56,7 +58,7 @@ void check_statement(const Rule& rule, const Query& query, Problems& problems) {
   std::vector<std::string> known{"server_id"};
   for (const Parameter& parameter : rule.parameters) known.push_back(parameter.name);
   for (const std::string& name : used) {
-    if (!contains(known, name))
+    if (!contains(known, name) && !rule.unreadable.contains("parameters"))
       problem(fmt::format("':{}' is no parameter of the rule{}", name, did_you_mean(name, known)));
   }
   for (const std::string& name : known) {
@@ -65,6 +67,7 @@ void check_statement(const Rule& rule, const Query& query, Problems& problems) {
                                   : fmt::format("parameter '{}' is not used", name));
     }
   }
+  if (rule.unreadable.contains("needs")) return;
   std::set<std::string> read_sources;
   for (const auto& [table, column] : rule.reads) {
     const Table* known_table = find_table(table);
@@ -130,22 +133,28 @@ ParameterValues parse_overrides(const TomlMembers& written, const std::string& f
 
 void check_rules(std::vector<Rule>& rules, Store& store, Problems& problems) {
   for (Rule& rule : rules) {
+    if (rule.sql.empty()) {  // said already
+      check_templates(rule, false, problems);
+      continue;
+    }
     SqlCheck check;
     Result<Query> query = store.untrusted_query(rule.sql, kWorkLimitOnNothing, check);
     if (!query) {
       const int line = check.error_line < 0 ? rule.sql_line : rule.sql_line + check.error_line;
       problems.add(rule.file, line, fmt::format("rule {}: {}", rule.id, query.error().message));
+      check_templates(rule, false, problems);
       continue;
     }
     rule.reads = std::move(check.reads);
     rule.columns = query->columns();
     check_statement(rule, *query, problems);
-    check_templates(rule, problems);
+    check_templates(rule, true, problems);
     bind_parameters(*query, rule, 0, {});
     Result<bool> more = true;
     while (more && *more) more = query->next();
     if (!more) problems.add(rule.file, rule.sql_line, fmt::format("rule {}: {}", rule.id, more.error().message));
   }
+  std::erase_if(rules, [](const Rule& rule) { return rule.broken; });
 }
 
 namespace {
@@ -157,8 +166,14 @@ class Judge {
 
   std::vector<RuleResult> run(const ParameterValues& overrides) {
     if (!server_.reachable) {
-      unknown(server_.error.value_or("the server could not be reached"), "Make the server reachable for this account",
-              true);
+      // What was recorded when it was asked fits the cause: refused, full, not answering in time.
+      const SourceState* asked = source("server");
+      const std::string error = server_.error.value_or("the server could not be reached");
+      if (asked != nullptr && asked->status == "unavailable") {
+        unknown(asked->reason.value_or(error), asked->remedy.value_or(""), true);
+      } else {
+        unknown(error, "Make the server reachable for this account", true);
+      }
       return std::move(results_);
     }
     if (!applies()) {
@@ -313,6 +328,10 @@ class Judge {
     if (outcome == Outcome::unknown) {
       const Value reason = contains(columns, "reason") ? lookup("reason") : Value{};
       result.reason = is_null(reason) ? "a value that decides it is not known" : text_of(reason);
+      const Value curable = contains(columns, "curable") ? lookup("curable") : Value{};
+      result.curable = is_null(curable) || number_of(curable).value_or(0) != 0;
+      const Value remedy = contains(columns, "unknown_remedy") ? lookup("unknown_remedy") : Value{};
+      result.remedy = is_null(remedy) ? "" : text_of(remedy);
     }
   }
 

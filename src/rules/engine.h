@@ -22,7 +22,7 @@ ParameterValues parse_overrides(const TomlMembers& written, const std::string& f
 
 // Prepares every rule's statement against the schema of `store` (which has no facts yet) and runs it once, so that a
 // misspelt column, a statement that writes and one that never ends are found before anything is sent to a server.
-// Fills `reads` and `columns`.
+// Fills `reads` and `columns`. Rules that parse_rules found broken are checked as far as they go, and dropped.
 void check_rules(std::vector<Rule>& rules, Store& store, Problems& problems);
 
 // Judges one rule on one server.

@@ -75,8 +75,14 @@ std::vector<AuditedServer> audited_servers(Store& store) {
     sources.reset();
     sources.bind("server_id", server.server_id);
     while (sources.next().value()) {
-      server.sources.push_back({sources.text(0), sources.text(1), sources.optional_text(2), sources.optional_text(3),
-                                sources.integer(4) != 0, sources.integer(5)});
+      SourceState state{sources.text(0),          sources.text(1),         sources.optional_text(2),
+                        sources.optional_text(3), sources.integer(4) != 0, sources.integer(5)};
+      // A word of somebody else's: whatever it means, it is no proof that the source was read.
+      if (state.status != "read" && state.status != "partial" && state.status != "unavailable") {
+        state.reason = fmt::format("its status '{}' is unknown to this dbaudit", state.status);
+        state.status = "unavailable";
+      }
+      server.sources.push_back(std::move(state));
     }
     const std::vector<std::string>& order = source_names();
     const auto place = [&order](const SourceState& state) {

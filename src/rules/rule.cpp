@@ -29,13 +29,13 @@ std::optional<Severity> parse_severity(std::string_view name) {
 
 bool is_engine_column(std::string_view column) {
   return column == "subject" || column == "ok" || column == "severity" || column == "hazard" || column == "reason" ||
-         column == "instead";
+         column == "curable" || column == "unknown_remedy" || column == "instead";
 }
 
 std::string_view wanted_form(ParameterType type) {
   switch (type) {
     case ParameterType::duration: return "a duration such as \"5m\"";
-    case ParameterType::count: return "a whole number";
+    case ParameterType::count: return "a whole number, 0 or more";
     case ParameterType::ratio: return "a ratio such as \"80%\" or 0.8";
     case ParameterType::duration_margin: return "a margin such as \"10%, at least 5s, at most 30s\" or \"5s\"";
     case ParameterType::count_margin: return "a margin such as \"10%, at least 5\" or 5";
@@ -57,7 +57,7 @@ std::optional<Value> parse_parameter(ParameterType type, const TomlValue& writte
       if (integer != nullptr && *integer >= 0) return Value{*integer};
       if (text != nullptr) {
         const Value number = value_from_server(*text);
-        if (std::holds_alternative<std::int64_t>(number)) return number;
+        if (const auto* whole = std::get_if<std::int64_t>(&number); whole != nullptr && *whole >= 0) return number;
       }
       break;
     case ParameterType::ratio: {
@@ -140,8 +140,9 @@ void check_sources(const std::vector<std::string>& names, const char* key, TomlR
   }
 }
 
-Rule parse_rule(const TomlValue& root, const std::filesystem::path& path, Problems& problems) {
+Rule parse_rule(const TomlValue& root, const std::filesystem::path& path, Problems& all_problems) {
   Rule rule;
+  Problems problems;
   rule.file = path.string();
   rule.category = path.parent_path().filename().string();
   const TomlMembers* members = root.get<TomlMembers>();
@@ -162,11 +163,13 @@ Rule parse_rule(const TomlValue& root, const std::filesystem::path& path, Proble
   } else if (!reader.has("severity")) {
     reader.problem("severity", "'severity' is missing");
   }
+  const std::size_t before_sources = problems.list().size();
   rule.needs = reader.texts("needs");
   rule.wants = reader.texts("wants");
   check_sources(rule.needs, "needs", reader);
   check_sources(rule.wants, "wants", reader);
   if (rule.needs.empty()) reader.problem("needs", "'needs' must name the sources that the rule reads");
+  if (problems.list().size() > before_sources) rule.unreadable.insert("needs");
   for (const std::string& text : reader.texts("applies_to")) {
     const std::optional<VersionRange> range = parse_version_range(text);
     if (range) {
@@ -191,10 +194,31 @@ Rule parse_rule(const TomlValue& root, const std::filesystem::path& path, Proble
   rule.hazard =
       reader.one_of("hazard", {"dead_handout", "dead_return", "noisy_close", "killed_in_transaction", "refused",
                                "exhausted", "churn", "silent_drop", "clamped", "order", "isolation"});
+  const std::size_t before_parameters = problems.list().size();
   parse_parameters(reader, rule, problems);
+  if (problems.list().size() > before_parameters) rule.unreadable.insert("parameters");
   for (const TomlValue* test : reader.tables("test")) rule.tests.push_back(*test);
   reader.finish();
+  rule.broken = !problems.empty();
+  all_problems.add(problems);
   return rule;
+}
+
+// A value from dbaudit.toml or --param goes to every rule that has a parameter of that name.
+void check_parameter_types(std::vector<Rule>& rules, Problems& problems) {
+  std::map<std::string, std::pair<const Rule*, ParameterType>> seen;
+  for (Rule& rule : rules) {
+    if (rule.unreadable.contains("parameters")) continue;
+    for (const Parameter& parameter : rule.parameters) {
+      const auto first = seen.emplace(parameter.name, std::pair{&rule, parameter.type}).first->second;
+      if (first.second == parameter.type) continue;
+      problems.add(
+          rule.file, rule.line,
+          fmt::format("rule {}: parameter '{}' is {} here, and {} in rule {} ({})", rule.id, parameter.name,
+                      wanted_form(parameter.type), wanted_form(first.second), first.first->id, first.first->file));
+      rule.broken = true;
+    }
+  }
 }
 
 }  // namespace
@@ -206,15 +230,20 @@ std::vector<Rule> parse_rules(const std::vector<std::string>& paths, RuleTests t
     std::error_code error;
     if (fs::is_directory(path, error)) {
       std::vector<fs::path> found;
-      for (const auto& entry : fs::recursive_directory_iterator(path, error)) {
-        const fs::path& child = entry.path();
-        if (child.extension() != ".toml" || child.filename() == "human_clients.toml" ||
-            child.filename() == "services.toml")
-          continue;
+      fs::path child = path;
+      fs::recursive_directory_iterator entry(path, error);
+      for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+        child = entry->path();
+        const fs::path name = child.filename();
+        if (child.extension() != ".toml" || name == "human_clients.toml" || name == "services.toml") continue;
         const fs::path folder = child.parent_path().filename();
         if (folder != "libraries" && folder != "defaults") found.push_back(child);
       }
-      if (found.empty()) problems.add(path, 0, "there is no rule in this folder");
+      if (error) {
+        problems.add(child.string(), 0, fmt::format("this folder cannot be read: {}", error.message()));
+      } else if (found.empty()) {
+        problems.add(path, 0, "there is no rule in this folder");
+      }
       std::sort(found.begin(), found.end());
       files.insert(files.end(), found.begin(), found.end());
     } else if (fs::exists(path, error)) {
@@ -226,18 +255,20 @@ std::vector<Rule> parse_rules(const std::vector<std::string>& paths, RuleTests t
   std::vector<Rule> rules;
   std::map<std::string, std::string> seen;
   for (const fs::path& file : files) {
-    const std::size_t before = problems.list().size();
     const std::optional<TomlValue> root = tests == RuleTests::read
                                               ? parse_toml_file(file.string(), problems)
                                               : parse_toml_file_without_tests(file.string(), problems);
     if (!root) continue;
     Rule rule = parse_rule(*root, file, problems);
     const auto [first, inserted] = seen.emplace(rule.id, rule.file);
-    if (!rule.id.empty() && !inserted)
+    if (!rule.id.empty() && !inserted) {
       problems.add(rule.file, rule.line, fmt::format("rule {} is already defined in {}", rule.id, first->second));
-    if (problems.list().size() == before) rules.push_back(std::move(rule));
+      rule.broken = true;
+    }
+    rules.push_back(std::move(rule));
   }
-  std::sort(rules.begin(), rules.end(), [](const Rule& a, const Rule& b) { return a.id < b.id; });
+  std::stable_sort(rules.begin(), rules.end(), [](const Rule& a, const Rule& b) { return a.id < b.id; });
+  check_parameter_types(rules, problems);
   return rules;
 }
 

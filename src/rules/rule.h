@@ -56,6 +56,8 @@ struct Rule {
   std::string file;
   int line = 0;
   int sql_line = 0;
+  bool broken = false;               // something is wrong with its file; kept until its statement is checked too
+  std::set<std::string> unreadable;  // keys that are missing or wrong, of which nothing more can be said
   std::vector<TomlValue> tests;
   std::set<std::pair<std::string, std::string>> reads;  // table, column; filled when checked
   std::vector<std::string> columns;                     // of the statement
@@ -67,6 +69,8 @@ struct Rule {
 //   severity  of this row, in place of the rule's
 //   hazard    of this row, in place of the rule's
 //   reason    why ok is NULL
+//   curable   where ok is NULL: 0 when no grant and no setting of this server could make it known
+//   unknown_remedy   where ok is NULL: what would make it known
 //   instead   the rule that reports this subject in place of this one, which therefore passes
 bool is_engine_column(std::string_view column);
 
@@ -76,9 +80,10 @@ std::string_view wanted_form(ParameterType type);  // "a duration such as \"5m\"
 
 enum class RuleTests { leave_out, read };
 
-// Reads the rule files below `paths`: files, or folders, in which every *.toml is a rule but human_clients.toml, services.toml and
-// what lies in a folder `libraries` or `defaults`. Nothing of a file that has problems; a path without any rule is one. Tests stand
-// at the end of a rule file and are most of it, so an audit does not read them.
+// Reads the rule files below `paths`: files, or folders, in which every *.toml is a rule but human_clients.toml,
+// services.toml and what lies in a folder `libraries` or `defaults`. A rule that has problems is `broken`: check_rules
+// says what else is wrong with it and drops it. A path without any rule is a problem. Tests stand at the end of a rule
+// file and are most of it, so an audit does not read them.
 std::vector<Rule> parse_rules(const std::vector<std::string>& paths, RuleTests tests, Problems& problems);
 
 }  // namespace dbaudit

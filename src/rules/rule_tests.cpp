@@ -7,7 +7,9 @@
 //   partial      source -> reason
 //   parameters   as in dbaudit.toml
 //   expect       fail, pass, unknown, not_applicable: lists of subjects ("server" is the server's own name); what is
-//                left out must be empty, except pass. severity and hazard: of the first failure. message: a part of it
+//                left out must be empty, except pass. severity and hazard: of the first failure; message, remedy: a
+//                part of it. reason, unknown_remedy: a part of the first unknown's; curable: whether that could be
+//                cured
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -169,6 +171,14 @@ class Case {
     same("severity", failure == results.end() ? "" : to_string(first.severity), false);
     same("hazard", first.hazard.value_or(""), false);
     same("message", first.message, true);
+    same("remedy", first.remedy, true);
+    const auto unknown =
+        std::find_if(results.begin(), results.end(), [](const RuleResult& r) { return r.outcome == Outcome::unknown; });
+    const RuleResult& not_known = unknown == results.end() ? none : *unknown;
+    same("reason", not_known.reason.value_or(""), true);
+    same("unknown_remedy", unknown == results.end() ? "" : not_known.remedy, true);
+    if (const auto curable = expect.boolean("curable"); curable && *curable != not_known.curable)
+      failed(fmt::format("expected curable {}", *curable));
     expect.finish();
   }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "base/units.h"
 
@@ -15,6 +16,7 @@ std::string formatted(const Value& value, std::string_view format) {
   const std::optional<double> number = number_of(value);
   if (!number) return text_of(value);
   if (format == "duration") return format_duration(*number);
+  if (format == "seconds") return std::isinf(*number) ? text_of(value) : fmt::format("{:.0f}", std::ceil(*number));
   if (format == "for")
     return *number == kUnlimited ? "for any length of time" : "for up to " + format_duration(*number);
   if (format == "over") return *number == kUnlimited ? "without any limit" : format_duration(*number) + " too long";
@@ -55,10 +57,10 @@ TemplateCheck check_template(std::string_view text) {
       text, [](std::string_view) {},
       [&](std::string_view column, std::string_view format) {
         check.columns.emplace_back(column);
-        constexpr std::array<std::string_view, 6> kFormats{"", "duration", "for", "over", "bytes", "count"};
+        constexpr std::array<std::string_view, 7> kFormats{"", "duration", "seconds", "for", "over", "bytes", "count"};
         if (std::find(kFormats.begin(), kFormats.end(), format) == kFormats.end()) {
-          check.problems.push_back(
-              fmt::format("'{{{}:{}}}': the format must be duration, for, over, bytes or count", column, format));
+          check.problems.push_back(fmt::format(
+              "'{{{}:{}}}': the format must be duration, seconds, for, over, bytes or count", column, format));
         }
       });
   if (!closed) check.problems.emplace_back("a '{' or '}' stands alone; write '{{' for a brace");

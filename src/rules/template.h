@@ -1,7 +1,8 @@
 // Messages with placeholders: "{subject} waits {idle_s:duration}".
 //
-// {column} prints a value as it is, {column:duration}, {column:bytes} and {column:count} for people; {column:for} is "for
-// up to 30 min" or "for any length of time", {column:over} "5 min too long" or "without any limit". NULL is "unknown".
+// {column} prints a value as it is, {column:duration}, {column:bytes} and {column:count} for people, {column:seconds}
+// for a server: whole seconds, rounded up. {column:for} is "for up to 30 min" or "for any length of time",
+// {column:over} "5 min too long" or "without any limit". NULL is "unknown".
 // "{{" and "}}" are braces.
 #pragma once
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <future>
@@ -39,9 +40,11 @@ constexpr std::string_view kSessionGuards =
 
 constexpr std::string_view kCipher = "SHOW SESSION STATUS LIKE 'Ssl_cipher'";
 
-// With all connections used up, every refused client holds the reserved slot for an instant.
-constexpr auto kRefusedPause = std::chrono::milliseconds(50);
-constexpr auto kRefusedPatience = std::chrono::milliseconds(1500);
+// With all connections used up, every refused client holds the reserved slot for an instant. Few tries, because the
+// server counts each that it refuses, and CAP003 reports that.
+constexpr std::array<std::chrono::milliseconds, 4> kRefusedPauses{
+    std::chrono::milliseconds(50), std::chrono::milliseconds(150), std::chrono::milliseconds(400),
+    std::chrono::milliseconds(900)};
 
 // Without a verified peer, anybody in between may ask for the password in the clear, and the client library would
 // hand it over; and no server may make "dialog" ask questions on the terminal. An option file is the only way to tell
@@ -313,9 +316,9 @@ Result<Connection> Connection::open(const ConnectionOptions& options, Deadline d
   impl->read_timeout = std::min(options.read_timeout, until(deadline));
 
   auto connected = connect_once(options, options.port, deadline);
-  const Deadline patience = std::min(deadline, std::chrono::steady_clock::now() + kRefusedPatience);
-  while (!connected && connected.error().code == 1040 && std::chrono::steady_clock::now() < patience) {
-    std::this_thread::sleep_for(kRefusedPause);
+  for (const std::chrono::milliseconds pause : kRefusedPauses) {
+    if (connected || connected.error().code != 1040 || std::chrono::steady_clock::now() + pause >= deadline) break;
+    std::this_thread::sleep_for(pause);
     auto again = connect_once(options, options.port, deadline);
     // "Too many connections" says more than "the time is over".
     if (!again && again.error().kind == ErrorKind::timeout) break;

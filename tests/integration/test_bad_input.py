@@ -342,6 +342,9 @@ def test_rules_pools_and_config_are_told_together(refused, dbaudit, tmp_path):
     (["--timeout", "5"], "--timeout"),
     (["--timeout", "-5s"], "--timeout"),
     (["--interval", "often"], "--interval"),
+    (["--interval", "0s"], "at least 1s"),
+    (["--interval", "10s", "--timeout", "10s"], "--interval must be shorter than --timeout"),
+    (["--param", "max_blocked=-1"], "parameter 'max_blocked' must be a whole number, 0 or more"),
     (["--format", "xml"], "--format"),
     (["--fail-on", "panic"], "--fail-on"),
     (["--no-such-option"], "--no-such-option"),
@@ -429,6 +432,86 @@ def test_option_file_problems_repeat_no_password(refused, dbaudit):
     (dbaudit.home / "my.cnf").write_text("[client]\npassword hunter2\n[dbaudit]\npasswrod hunter2\n")
     lines = "\n".join(refused("--defaults-file", "my.cnf"))
     assert "my.cnf:2: [client] password" in lines and "my.cnf:4: " in lines and "hunter2" not in lines
+
+
+# --- a run that would judge nothing, or something else than was meant
+
+
+def ids_of_rules(dbaudit):
+    return [line.split()[0] for line in dbaudit("rules", "list").out.splitlines()]
+
+
+def test_no_rule_left_is_refused(refused, dbaudit):
+    assert "no rule is left" in "\n".join(refused("--skip", *ids_of_rules(dbaudit)))
+    (dbaudit.home / "dbaudit.toml").write_text("[rules]\n" + "".join(f'{name} = "off"\n' for name in ids_of_rules(dbaudit)))
+    assert "no rule is left" in "\n".join(refused())
+    assert "no rule is left" not in "\n".join(refused("--only", "VAR01"))
+
+
+def test_command_line_wins_over_the_parameters_of_a_server(dbaudit):
+    (dbaudit.home / "dbaudit.toml").write_text(
+        '[parameters]\nmax_lock_wait_timeout = "10d"\n'
+        '[[server]]\nname = "a"\nurl = "mysql://aud@127.0.0.1"\nparameters = { max_lock_wait_timeout = "400d" }\n'
+    )
+    check = lambda *more: dbaudit("check", "--assume", "mysql-9.7", "--only", "VAR001", "--format", "json", *more).json()["results"][0]["outcome"]
+    assert check() == "pass"
+    assert check("--param", "max_lock_wait_timeout=5m") == "fail"
+
+
+@pytest.mark.parametrize("command", ["audit", "query", "check"])
+def test_a_server_named_twice_is_refused(dbaudit, command, nobody):
+    port = nobody.getsockname()[1]
+    (dbaudit.home / "dbaudit.toml").write_text(f'[[server]]\nname = "m10"\nurl = "mysql://aud@127.0.0.1:{port}"\n')
+    run = dbaudit(command, *(["SELECT 1"] if command == "query" else []), "--server", "m10", "m10")
+    assert run.code == 2 and "'m10' is named twice" in run.err, run
+
+
+@pytest.mark.parametrize("useless", [["-u", "aud"], ["--defaults-file", "my.cnf"], ["--password-stdin"], ["-p"], ["--ssl-mode", "REQUIRED"], ["--spare-port", "1"]])
+def test_what_only_a_login_needs_is_refused_beside_snapshots(dbaudit, useless):
+    for command in (["audit"], ["locks"], ["query", "SELECT 1"]):
+        run = dbaudit(*command, "--from", "s.db", *useless)
+        assert run.code == 2 and "--from reads snapshots and asks no server" in run.err, run
+
+
+@pytest.mark.parametrize("words, said", [
+    (["adit"], "no command 'adit'; did you mean 'audit'?"),
+    (["lock", "-h", "db"], "no command 'lock'; did you mean 'locks'?"),
+    (["rules", "lst"], "no command 'lst'; did you mean 'list'?"),
+    (["pools", "explian", "p"], "no command 'explian'; did you mean 'explain'?"),
+])  # fmt: skip
+def test_mistyped_command(dbaudit, words, said):
+    run = dbaudit(*words)
+    assert run.code == 2 and said in run.err, run
+
+
+def test_account_of_grants_is_quoted_or_refused(dbaudit):
+    run = dbaudit("grants", "--flavor", "mysql", "--account", "aud@10.%")
+    assert run.code == 0 and "CREATE USER 'aud'@'10.%' IDENTIFIED" in run.out and "GRANT PROCESS ON *.* TO 'aud'@'10.%';" in run.out, run
+    assert "TO 'o''brien'@'%';" in dbaudit("grants", "--flavor", "mariadb", "--account", "o'brien").out
+    run = dbaudit("grants", "--flavor", "mysql", "--account", "'aud")
+    assert run.code == 2 and run.out == "" and "--account" in run.err, run
+
+
+# --- libraries
+
+
+def test_libraries_beside_rules_are_checked_though_no_pool_uses_them(refused, tmp_path):
+    rule_file(tmp_path, 1, BAD_RULES["unknown column"][0])
+    (tmp_path / "libraries").mkdir()
+    (tmp_path / "libraries" / "mine.toml").write_text('id = "mine"\ntitel = "x"\n')
+    text = "\n".join(refused("--rules", tmp_path))
+    assert "wait_timeuot" in text and "libraries/mine.toml" in text and "titel" in text
+
+
+def test_everything_wrong_with_one_rule_is_told_at_once(refused, tmp_path):
+    def change(text):
+        for name in ("misspelt key", "unknown column", "unclosed placeholder", "wrong unit of a parameter"):
+            text = BAD_RULES[name][0](text)
+        return text
+
+    problem = problem_of(path := rule_file(tmp_path, 1, change), refused("--rules", path))
+    for said in ("severty", "'severity' is missing", "wait_timeuot", "stands alone", "'default' must be a duration"):
+        assert said in problem, problem
 
 
 @pytest.mark.parametrize("arguments, said", [

@@ -56,6 +56,21 @@ def test_fault_is_told_within_the_timeout(dbaudit, name, command):
         assert {result["outcome"] for result in run.json()["results"]} == {"unknown"}
 
 
+def test_a_full_server_is_not_knocked_at_again_and_again(dbaudit):
+    """Each refused login counts on the server, and CAP003 reports the count."""
+    knocks = []
+
+    class Full(faults.TooManyConnections):
+        def talk(self, connection):
+            knocks.append(time.monotonic())
+            super().talk(connection)
+
+    with Full() as there:
+        run = dbaudit("locks", "-h", "127.0.0.1", "-P", there.port, "-u", "aud")
+    assert run.code == 3 and "All connections are used up" in run.err, run
+    assert 3 <= len(knocks) <= 5 and knocks[-1] - knocks[0] > 1, knocks
+
+
 def test_dead_name_is_told_within_the_timeout(dbaudit):
     run, seconds = timed(dbaudit, "audit", "-h", "no-such-host.invalid", "-u", "aud", "--timeout", "1s")
     assert run.code == 3 and "cannot look up host no-such-host.invalid" in re.sub(r"\s+", " ", run.out + run.err), run

@@ -24,7 +24,7 @@ HARMFUL = re.compile(
 COMMANDS = {
     "locks": ["locks"],
     "audit": ["audit"],
-    "audit with rates": ["audit", "--interval", "50ms"],
+    "audit with rates": ["audit", "--interval", "1s"],
     "snapshot": ["snapshot", "-o", "one.db"],
     "snapshot, redacted": ["snapshot", "--redact", "-o", "two.db"],
     "query": ["query", "SELECT * FROM sessions"],

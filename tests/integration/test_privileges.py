@@ -74,6 +74,31 @@ def audit(dbaudit, server, *args, user="aud", password="pw"):
     return report
 
 
+# --- what a rule's row does not know
+
+
+def test_missing_grant_is_the_remedy_of_what_could_not_be_judged(server, dbaudit):
+    if server.flavor != "mysql":
+        return  # MariaDB shows the origins to everybody
+    server.account("aud")
+    server.set_global(max_connections=222)
+    unknown = [result for result in audit(dbaudit, server, "--only", "VAR002")["results"] if result["outcome"] == "unknown"]
+    assert unknown and {result["remedy"] for result in unknown} == {PERFORMANCE_SCHEMA} and all(result["curable"] for result in unknown)
+    assert not any(PERFORMANCE_SCHEMA in result["reason"] for result in unknown)
+    text = dbaudit("audit", "--only", "VAR002", server=server).out
+    assert "do: GRANT SELECT ON performance_schema.*" in text, text
+
+
+def test_overwritten_origin_is_named_and_incurable(server, dbaudit, least):
+    if server.flavor != "mysql":
+        return
+    server.set_global(net_write_timeout=77)
+    run = dbaudit("audit", "--only", "VAR002", server=server, **least)
+    assert "VAR002 net_write_timeout: it is 77, not the default 60" in re.sub(r"\s+", " ", run.out), run
+    report = audit(dbaudit, server, "--only", "VAR002", **least)
+    assert [result["curable"] for result in report["results"] if result["subject"] == "net_write_timeout"] == [False]
+
+
 # --- full and least
 
 

@@ -93,9 +93,10 @@ def test_reading_does_not_change_a_snapshot(server, dbaudit, aud):
 
 def test_several_snapshots_are_several_servers(server, dbaudit, aud):
     for name in ("a", "b"):
-        dbaudit("snapshot", "-o", f"{name}.db", server=server)
+        (dbaudit.home / "dbaudit.toml").write_text(f'[[server]]\nname = "{name}"\nurl = "mysql://aud@{server.host}:{server.port}"\n')
+        dbaudit("snapshot", "-o", f"{name}.db", "--server", name)
     report = dbaudit("audit", "--format", "json", "--from", "a.db", "b.db").json()
-    assert len(report["servers"]) == 2
+    assert [entry["name"] for entry in report["servers"]] == ["a", "b"]
     counted = dbaudit("query", "--from", "a.db", "b.db", "--format", "json", "SELECT count(*) AS n, count(DISTINCT server_id) AS ids FROM server")
     assert counted.json() == [{"n": 2, "ids": 2}]
 
@@ -105,6 +106,23 @@ def test_query_over_a_snapshot_is_query_over_the_server(server, dbaudit, aud):
     live = dbaudit("query", "--format", "csv", sql, server=server)
     dbaudit("snapshot", "-o", "s.db", server=server)
     assert dbaudit("query", "--format", "csv", "--from", "s.db", sql).out == live.out
+
+
+def test_snapshots_of_one_server_are_a_history_to_a_query_and_refused_by_an_audit(server, dbaudit, aud):
+    for name in ("a", "b"):
+        dbaudit("snapshot", "-o", f"{name}.db", server=server)
+    run = dbaudit("audit", "--from", "a.db", "b.db")
+    assert run.code == 2 and run.out == "" and f"a.db and b.db are both of server '{server.host}:{server.port}'" in run.err, run
+    count = "SELECT count(DISTINCT taken_at) AS n FROM server"
+    assert dbaudit("query", "--from", "a.db", "b.db", "--format", "json", count).json() == [{"n": 2}]
+    run = dbaudit("query", "--from", "a.db", "a.db", count)
+    assert run.code == 2 and "a.db and a.db are both of server" in run.err, run
+
+
+def test_a_query_for_what_nothing_could_cure_is_complete(server, dbaudit, aud):
+    run = dbaudit("query", "SELECT count(*) FROM session_variables", server=server)
+    assert run.code == 0, run
+    assert ("MariaDB shows nobody's session variables" in run.err) == (server.flavor == "mariadb")
 
 
 # --- the file
@@ -357,8 +375,21 @@ def test_impossible_values_do_no_harm(dbaudit, altered):
 
 def test_one_bad_snapshot_among_good_ones_is_an_error(snapshot, dbaudit):
     (dbaudit.home / "bad.db").write_text("no")
-    run = dbaudit("audit", "--from", snapshot, "bad.db")
-    assert run.code == 2 and "bad.db" in run.err
+    (dbaudit.home / "worse.db").write_text("no")
+    run = dbaudit("audit", "--from", "bad.db", snapshot, "worse.db")
+    assert run.code == 2 and "snapshot bad.db" in run.err and "snapshot worse.db" in run.err, run
+
+
+def test_snapshot_without_a_server_is_refused(dbaudit, altered):
+    path = altered("DELETE FROM server")
+    assert_refused(dbaudit, path, "it holds no server")
+    run = dbaudit("locks", "--from", path)
+    assert run.code == 2 and "it holds no server" in run.err, run
+
+
+def test_unknown_words_for_how_reading_ended_are_no_pass(dbaudit, altered):
+    run = dbaudit("audit", "--format", "json", "--only", "VAR001", "--from", altered("UPDATE fact_source SET status = 'fine'"))
+    assert [result["outcome"] for result in run.json()["results"]] == ["unknown"] and "status 'fine' is unknown" in run.out
 
 
 def test_flipped_bytes_never_crash(snapshot, dbaudit):

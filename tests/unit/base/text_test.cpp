@@ -31,8 +31,11 @@ TEST_CASE("width counts columns, not bytes") {
   CHECK(display_width("주문") == 4);
 }
 
-TEST_CASE("wrapping keeps words whole") {
+TEST_CASE("wrapping keeps words whole that fit into a line, and breaks the others") {
   CHECK(wrap("one two three", 7) == std::vector<std::string>{"one two", "three"});
-  CHECK(wrap("immeasurable x", 5) == std::vector<std::string>{"immeasurable", "x"});
+  CHECK(wrap("an immeasurable x", 5) == std::vector<std::string>{"an", "immea", "surab", "le x"});
+  CHECK(wrap("주문주문 x", 5) == std::vector<std::string>{"주문", "주문", "x"});
+  CHECK(wrap("an immeasurable x", 5, LongWords::keep) == std::vector<std::string>{"an", "immeasurable", "x"});
+  CHECK(wrap("주", 1) == std::vector<std::string>{"주"});
   CHECK(wrap("", 5) == std::vector<std::string>{""});
 }

@@ -167,6 +167,37 @@ TEST_CASE("a truncated snapshot is refused at every length") {
   }
 }
 
+TEST_CASE("a snapshot without a proper server is refused: nothing would be judged") {
+  const TemporaryFile file;
+  const auto refused = [&file](Store& store) {
+    REQUIRE(store.write_snapshot(file.path).ok());
+    Store reader;
+    const Status added = reader.add_snapshot(file.path);
+    return added.ok() ? "" : added.error().message;
+  };
+  Store store;
+  CHECK(refused(store).find("it holds no server") != std::string::npos);
+  store.insert("server", {"server_id", "name"}).row(1, "one");
+  CHECK(refused(store) == "");
+  SUBCASE("two of one id") { store.insert("server", {"server_id", "name"}).row(1, "two"); }
+  SUBCASE("without an id") { store.insert("server", {"server_id", "name"}).row(nullptr, "two"); }
+  SUBCASE("an id below 1") { store.insert("server", {"server_id", "name"}).row(0, "two"); }
+  CHECK(refused(store).find("the ids of its servers make no sense") != std::string::npos);
+}
+
+TEST_CASE("the instances of a deploy: blue/green or rolling, whichever is more") {
+  Store store;
+  Query query = store.query(
+      "SELECT deploy_instances(6, 2, 1, 0), deploy_instances(4, 1, 1, 1), deploy_instances(1, 1, 1, 1), "
+      "deploy_instances(3, NULL, NULL, NULL), deploy_instances(NULL, 1, 1, 1)");
+  REQUIRE(query.next().value());
+  CHECK(query.real(0) == 9);
+  CHECK(query.real(1) == 8);
+  CHECK(query.real(2) == 3);
+  CHECK(query.real(3) == 3);
+  CHECK(is_null(query.value(4)));
+}
+
 TEST_CASE("values keep the server's type when nothing is lost") {
   CHECK(std::get<std::int64_t>(value_from_server("28800")) == 28800);
   CHECK(std::get<double>(value_from_server("10.500000")) == 10.5);

@@ -43,6 +43,18 @@ TEST_CASE("pools explain: every number with where it came from") {
   }
 }
 
+TEST_CASE("pools explain: a deploy is blue/green or rolling, as CAP001 counts it") {
+  for (const auto& [more, most] :
+       {std::pair{"instances = 4\nmax_surge = 1\nterminating = 1\nblue_green = true", "80"},
+        std::pair{"instances = 1\nmax_surge = 1\nterminating = 1\nblue_green = true", "30"}}) {
+    Declared d = declared("hikaricp", "5.1.0", "maximumPoolSize = 10", more);
+    const Result<std::string> text = explain_pool(d.store, "p", d.libraries);
+    REQUIRE(text.ok());
+    INFO(*text);
+    CHECK(text->find(std::string(most) + " while deploying") != std::string::npos);
+  }
+}
+
 TEST_CASE("pools explain: instances that are not declared are said to be counted as one") {
   Declared d = declared("hikaricp", "5.1.0", "");
   const Result<std::string> text = explain_pool(d.store, "p", d.libraries);

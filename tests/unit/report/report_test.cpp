@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "golden.h"
 #include "report/table.h"
 
@@ -76,9 +77,16 @@ TEST_CASE("text report, verbose and in colour") {
 TEST_CASE("JSON report") { check_golden("audit.json", render_json(example())); }
 
 TEST_CASE("no line of a text report is wider than asked, whatever the server sends") {
-  std::istringstream lines(render_text(example(), {false, true, 80}));
+  AuditResult audit = example();
+  audit.servers[0].name = std::string(90, 'u');
+  audit.servers[1].error = std::string(300, 'x');
+  audit.results[0].subject = std::string(300, 'y');
+  audit.results[0].message += std::string(300, 'z');
+  audit.results[0].remedy = "SET GLOBAL init_connect = '" + std::string(300, 'w') + "'";
+  audit.results[1].reason = std::string(300, 'v');
+  std::istringstream lines(render_text(audit, {false, true, 80}));
   for (std::string line; std::getline(lines, line);) {
-    CHECK(line.size() <= 100);
+    CHECK(display_width(line) <= 80);
     CHECK(line.find('\x1b') == std::string::npos);
   }
 }
@@ -91,6 +99,46 @@ TEST_CASE("a storm of findings is folded, and counted") {
   CHECK(text.size() < 6000);
   CHECK(text.find("... and 1,990 more of TRX001, error (--verbose lists all)") != std::string::npos);
   CHECK(text.find("2000 errors") != std::string::npos);
+}
+
+TEST_CASE("what could not be judged is named: the rule alone for a whole server, else each subject") {
+  AuditResult audit = example();
+  audit.servers.resize(1);
+  RuleResult unknown = audit.results[1];
+  audit.results.clear();
+  const auto add = [&](const std::string& rule, const std::string& subject, const std::string& reason) {
+    unknown.rule = rule;
+    unknown.subject = subject;
+    unknown.reason = reason;
+    audit.results.push_back(unknown);
+  };
+  add("SES001", "shop-primary", "nobody shows it");
+  add("SES002", "shop-primary", "nobody shows it");
+  add("VAR002", "wait_timeout", "somebody has SET it");
+  add("CAP001", "max_connections", "size is not known");
+  for (int i = 1; i <= 9; ++i) add("CAP002", "account a" + std::to_string(i), "size is not known");
+  const std::string text = render_text(audit, {});
+  INFO(text);
+  CHECK(text.find("  SES001, SES002: nobody shows it\n") != std::string::npos);
+  CHECK(text.find("  VAR002 wait_timeout: somebody has SET it\n") != std::string::npos);
+  CHECK(text.find("  CAP001 max_connections, CAP002 account a1, account a2, account a3, account a4,\n"
+                  "  account a5 and 4 more: size is not known\n") != std::string::npos);
+}
+
+TEST_CASE("a storm of unknowns is folded, and counted") {
+  AuditResult audit = example();
+  RuleResult unknown = audit.results[1];
+  audit.results.clear();
+  for (int i = 0; i < 500; ++i) {
+    unknown.subject = "connection " + std::to_string(i);
+    unknown.reason = "no time for " + std::to_string(i);
+    audit.results.push_back(unknown);
+  }
+  const std::string text = render_text(audit, {});
+  CHECK(text.size() < 4000);
+  CHECK(text.find("... and 490 more of SES001 (--verbose lists all)") != std::string::npos);
+  CHECK(text.find("500 unknown") != std::string::npos);
+  CHECK(render_text(audit, {false, true, 80}).find("connection 499") != std::string::npos);
 }
 
 TEST_CASE("JSON is valid whatever the bytes") {

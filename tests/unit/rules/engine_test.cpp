@@ -102,7 +102,7 @@ TEST_CASE("what is wrong with a rule is said with its line") {
   CHECK(problems_after("{subject}", "{subjct}")
             .find("'{subjct}' is no column of its statement; did you mean 'subject'?") != std::string::npos);
   CHECK(problems_after("{limit:duration}", "{limit:hours}")
-            .find("the format must be duration, for, over, bytes or count") != std::string::npos);
+            .find("the format must be duration, seconds, for, over, bytes or count") != std::string::npos);
   CHECK(problems_after(" <= :limit", " <= :limt").find("':limt' is no parameter of the rule; did you mean 'limit'?") !=
         std::string::npos);
   CHECK(problems_after("\"60s\"", "60").find("'default' must be a duration") != std::string::npos);
@@ -133,6 +133,61 @@ TEST_CASE("several bad files are all reported, and one id is one rule") {
   Problems problems;
   load(folder, problems);
   CHECK(problems.list().size() == 3);
+}
+
+TEST_CASE("everything that is wrong with one file is said at once") {
+  const Folder folder;
+  std::string text = replaced(kRule, "severity =", "severty =");
+  text = replaced(text, "v.wait_timeout <=", "v.wait_timout <=");
+  text = replaced(text, "{limit:duration}", "{limit:hours}");
+  folder.write("TST001-x.toml", text);
+  folder.write("TST002-a.toml", replaced(kRule, "TST001", "TST002"));
+  folder.write("TST002-b.toml", replaced(replaced(kRule, "TST001", "TST002"), "v.wait_timeout <=", "v.wait_timout <="));
+  Problems problems;
+  const std::vector<Rule> rules = load(folder, problems);
+  const std::string said = problems.text();
+  INFO(said);
+  for (const char* part :
+       {"unknown key 'severty'", "'severity' is missing", "TST001-x.toml:7: rule TST001: no such column",
+        "the format must be", "TST002 is already defined", "TST002-b.toml:7: rule TST002: no such column"})
+    CHECK(said.find(part) != std::string::npos);
+  CHECK(problems.list().size() == 6);
+  REQUIRE(rules.size() == 1);  // what is broken is not there to be judged by
+  CHECK(rules.front().file.ends_with("TST002-a.toml"));
+}
+
+TEST_CASE("what is wrong in a file causes no further complaint") {
+  CHECK(problems_after("[\"global_variables\"]", "7").find("neither 'needs' nor 'wants'") == std::string::npos);
+  CHECK(problems_after("type = \"duration\"", "type = \"time\"").find("is no parameter of the rule") ==
+        std::string::npos);
+  CHECK(problems_after("sql =", "sqll =").find("the statement is empty") == std::string::npos);
+}
+
+TEST_CASE("one parameter name is of one type in all rules, because one value goes to all of them") {
+  const Folder folder;
+  folder.write("TST001-x.toml", kRule);
+  std::string other = replaced(replaced(kRule, "TST001", "TST002"), "type = \"duration\"", "type = \"count\"");
+  folder.write("TST002-x.toml", replaced(other, "\"60s\"", "60"));
+  Problems problems;
+  load(folder, problems);
+  CHECK(problems.list().size() == 1);
+  CHECK(problems.text().find("rule TST002: parameter 'limit' is a whole number, 0 or more here, and a duration such as "
+                             "\"5m\" in rule TST001 (") != std::string::npos);
+}
+
+TEST_CASE("a folder that cannot be read is a problem, because its rules would be missed") {
+  const Folder folder;
+  folder.write("TST001-x.toml", kRule);
+  const std::string locked = folder.path() + "/locked";
+  std::filesystem::create_directory(locked);
+  std::filesystem::permissions(locked, std::filesystem::perms::none);
+  const bool root = geteuid() == 0;  // root may read everything
+  if (root) REQUIRE(seteuid(65534) == 0);
+  Problems problems;
+  parse_rules({folder.path()}, RuleTests::read, problems);
+  if (root) REQUIRE(seteuid(0) == 0);
+  std::filesystem::permissions(locked, std::filesystem::perms::owner_all);
+  CHECK(problems.text().find("locked: this folder cannot be read: Permission denied") != std::string::npos);
 }
 
 TEST_CASE("rows become passes and failures; parameters can be overridden") {
@@ -167,6 +222,49 @@ TEST_CASE("not observed is unknown, with the remedy, and never a pass") {
     CHECK(results[0].outcome == Outcome::fail);
     CHECK(results[1].outcome == Outcome::unknown);
   }
+}
+
+TEST_CASE("a row says whether and how what it does not know could be known") {
+  Store store;
+  add_server(store, "mysql", "9.7.4", 300);
+  add_source(store, "global_variables", "read");
+  const auto with = [](const std::string& columns) {
+    return replaced(kRule, "v.wait_timeout <= :limit AS ok", columns);
+  };
+  auto results = judged(store, with("iif(:limit > 0, NULL, 1) AS ok"));
+  CHECK(results[0].curable);
+  CHECK(results[0].remedy == "");
+  results = judged(store, with("iif(:limit > 0, NULL, 1) AS ok, 0 AS curable"));
+  CHECK_FALSE(results[0].curable);
+  results = judged(store, with("iif(:limit > 0, NULL, 1) AS ok, NULL AS curable, 'GRANT y' AS unknown_remedy"));
+  CHECK(results[0].curable);
+  CHECK(results[0].remedy == "GRANT y");
+  CHECK(results[0].evidence.size() == 1);
+  // They say nothing about what is known.
+  results = judged(store, with("0 * :limit AS ok, 0 AS curable, 'GRANT y' AS unknown_remedy"));
+  CHECK(results[0].outcome == Outcome::fail);
+  CHECK(results[0].remedy == "lower it");
+}
+
+TEST_CASE("a status of somebody else's words is not 'read'") {
+  Store store;
+  add_server(store, "mysql", "9.7.4", 300);
+  add_source(store, "global_variables", "fine");
+  const auto results = judged(store);
+  REQUIRE(results.size() == 1);
+  CHECK(results[0].outcome == Outcome::unknown);
+  CHECK(results[0].reason == "global_variables: its status 'fine' is unknown to this dbaudit");
+}
+
+TEST_CASE("a server that was not reached: the remedy fits the cause") {
+  Store store;
+  store.insert("server", {"server_id", "name", "reachable", "error"})
+      .row(1, "s", 0, "cannot connect: full. Use the spare door");
+  store.insert("fact_source", {"server_id", "source", "status", "reason", "remedy", "curable"})
+      .row(1, "server", "unavailable", "cannot connect: full", "Use the spare door", 1);
+  const auto results = judged(store);
+  CHECK(results[0].reason == "cannot connect: full");
+  CHECK(results[0].remedy == "Use the spare door");
 }
 
 TEST_CASE("a rule is not applicable to other versions and where the variable does not exist") {
@@ -236,6 +334,14 @@ TEST_CASE("unknown parameters and wrong values in dbaudit.toml are problems") {
   CHECK(problems.text() ==
         "dbaudit.toml:3: no rule has a parameter 'limt'; did you mean 'limit'?\n"
         "dbaudit.toml:4: parameter 'limit' must be a duration such as \"5m\"\n");
+}
+
+TEST_CASE("counts are never negative, however they are written") {
+  const auto fits = [](const TomlValue& value) { return parse_parameter(ParameterType::count, value).has_value(); };
+  CHECK(fits({std::int64_t{0}, 1}));
+  CHECK(fits({std::string("3"), 1}));
+  CHECK_FALSE(fits({std::int64_t{-1}, 1}));
+  CHECK_FALSE(fits({std::string("-1"), 1}));
 }
 
 TEST_CASE("margins know whether they are durations or counts") {

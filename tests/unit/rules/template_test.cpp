@@ -7,6 +7,7 @@ using namespace dbaudit;
 TEST_CASE("placeholders print values for people") {
   const Lookup lookup = [](std::string_view name) -> Value {
     if (name == "idle_s") return 1800.0;
+    if (name == "half_s") return 90.5;
     if (name == "limit_s") return kUnlimited;
     if (name == "size_bytes") return std::int64_t{1048576};
     if (name == "n") return std::int64_t{1234};
@@ -18,6 +19,7 @@ TEST_CASE("placeholders print values for people") {
   CHECK(fill_template("{idle_s:for}, {limit_s:for}", lookup) == "for up to 30 min, for any length of time");
   CHECK(fill_template("{idle_s:over}, {limit_s:over}", lookup) == "30 min too long, without any limit");
   CHECK(fill_template("{{braces}}", lookup) == "{braces}");
+  CHECK(fill_template("{half_s:seconds} {idle_s:seconds} {gone:seconds}", lookup) == "91 1800 unknown");
 }
 
 TEST_CASE("what is wrong with a template") {

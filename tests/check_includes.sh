@@ -13,7 +13,8 @@ declare -A may=(
 # header pattern -> the files that may use it
 declare -A only=(
   ['sqlite3\.h']='^src/facts/' ['(mysql/|cppconn/)']='^src/server/connection\.cpp$' ['CLI/']='^src/app/'
-  ['toml\+\+/']='^src/base/toml\.cpp$' ['nlohmann/']='^src/report/' ['uni(str|width)\.h']='^src/base/text\.cpp$'
+  ['toml\+\+/']='^src/base/toml\.cpp$' ['nlohmann/']='^src/(report/|pools/document_json\.cpp$)' ['uni(str|width)\.h']='^src/base/text\.cpp$'
+  ['yaml-cpp/']='^src/pools/document_yaml\.cpp$' ['pugixml']='^src/pools/document_xml\.cpp$'
 )
 
 failed=0

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <future>
 
+#include "app/imports.h"
 #include "base/text.h"
 #include "base/toml.h"
 #include "pools/declare.h"
@@ -63,6 +64,53 @@ void check_via(const Pool& pool, const std::vector<Pool>& pools, Problems& probl
                              did_you_mean(*pool.via, names)));
 }
 
+// The pools of [[pool]] tables, with what their `import` says under them.
+std::vector<Pool> expanded_pools(const std::vector<const TomlValue*>& tables, const std::string& file,
+                                 const std::vector<std::string>& folders, const std::vector<PoolChange>& changes,
+                                 std::vector<std::string>& notes, Problems& problems) {
+  std::vector<ExpandedTable> expanded;
+  expanded.reserve(tables.size());  // `complete` points into it
+  std::vector<PoolTable> complete;
+  for (const TomlValue* table : tables) {
+    expanded.push_back(expand_imports(*table, file, import_named_file, problems));
+    ExpandedTable& one = expanded.back();
+    std::string library;
+    for (const auto& [key, value] : one.table.get<TomlMembers>() ? *one.table.get<TomlMembers>() : TomlMembers{}) {
+      if (key == "library" && value.get<std::string>() != nullptr) library = *value.get<std::string>();
+    }
+    if (!one.imported_from.empty()) fit_imported(one.imported, library, folders, notes);
+    complete.push_back({&one.table, declared_settings(one.imported, one.imported_from)});
+  }
+  return parse_pools(complete, file, changes, problems);
+}
+
+// --import FILE: its pools as if they were declared.
+std::vector<Pool> imported_pools(const std::string& file, const std::string& profile,
+                                 const std::vector<std::string>& folders, const std::vector<PoolChange>& changes,
+                                 std::vector<std::string>& notes, Problems& problems) {
+  ImportRequest request;
+  request.profile = profile;
+  request.environment = profile;
+  Imported imported = import_source(file, request, problems);
+  for (const LeftOut& left_out : imported.left_out) notes.push_back(describe(left_out));
+  std::vector<TomlValue> tables;
+  tables.reserve(imported.pools.size());  // `complete` points into it
+  std::vector<PoolTable> complete;
+  for (ImportedPool& pool : imported.pools) {
+    if (pool.text_of("library").empty()) {
+      problems.add(file, 0,
+                   fmt::format("pool '{}': the file does not tell which library's it is; declare it as a [[pool]] "
+                               "with 'library' and import = \"{}\"",
+                               printable(bounded(pool.name(), 80)), file));
+      continue;
+    }
+    fit_imported(pool, pool.text_of("library"), folders, notes);
+    tables.push_back(pool_table(pool));
+    complete.push_back({&tables.back(), declared_settings(pool, file)});
+  }
+  return parse_pools(complete, file, changes, problems);
+}
+
 // --param NAME=VALUE
 TomlMembers parameter_arguments(const std::vector<std::string>& arguments, Problems& problems) {
   TomlMembers members;
@@ -91,6 +139,9 @@ void InputArguments::add_to(CLI::App& app) {
   app.add_option("--config", config, "dbaudit.toml to use")->group(group);
   app.add_option("--rules", rules, "More rule files or folders")->group(group);
   app.add_option("--pools", pools, "Files with [[pool]] tables")->group(group);
+  app.add_option("--import", imports, "An application's own configuration files, for their pools")->group(group);
+  app.add_option("--import-profile", import_profile, "Spring profile or Rails environment in those files")
+      ->group(group);
   app.add_option("--only", only, "Only these rules")->group(group);
   app.add_option("--skip", skip, "Not these rules")->group(group);
   app.add_option("--param", parameters, "NAME=VALUE of a rule parameter")->group(group);
@@ -139,28 +190,30 @@ std::vector<std::string> library_folders(const std::vector<std::string>& rule_fo
   return folders;
 }
 
-std::vector<Library> load_pools(const Config& config, const std::vector<std::string>& files,
+std::vector<Library> load_pools(const Config& config, const PoolSources& sources,
                                 const std::vector<std::string>& folders, const std::vector<PoolChange>& changes,
-                                Store& store, Problems& problems) {
+                                Store& store, std::vector<std::string>& notes, Problems& problems) {
   std::vector<const TomlValue*> tables;
   for (const TomlValue& table : config.pools) tables.push_back(&table);
-  std::vector<Pool> pools = parse_pools(tables, config.file, changes, problems);
-  std::vector<TomlValue> roots;
-  roots.reserve(files.size());  // tables point into it
-  for (const std::string& file : files) {
-    std::optional<TomlValue> root = parse_toml_file(file, problems);
-    if (!root) continue;
-    roots.push_back(std::move(*root));
-    TomlReader reader(roots.back(), file, "pool file", problems);
-    for (Pool& pool : parse_pools(reader.tables("pool"), file, changes, problems)) {
+  std::vector<Pool> pools = expanded_pools(tables, config.file, folders, changes, notes, problems);
+  const auto add = [&](std::vector<Pool> more) {
+    for (Pool& pool : more) {
       const auto same =
           std::find_if(pools.begin(), pools.end(), [&](const Pool& other) { return other.name == pool.name; });
-      if (same != pools.end())
-        problems.add(file, pool.line, fmt::format("pool '{}' is already declared in {}", pool.name, same->file));
+      if (same != pools.end() && same->file != pool.file)
+        problems.add(pool.file, pool.line, fmt::format("pool '{}' is already declared in {}", pool.name, same->file));
       pools.push_back(std::move(pool));
     }
+  };
+  for (const std::string& file : sources.files) {
+    const std::optional<TomlValue> root = parse_toml_file(file, problems);
+    if (!root) continue;
+    TomlReader reader(*root, file, "pool file", problems);
+    add(expanded_pools(reader.tables("pool"), file, folders, changes, notes, problems));
     reader.finish();
   }
+  for (const std::string& file : sources.imports)
+    add(imported_pools(file, sources.import_profile, folders, changes, notes, problems));
   std::vector<std::string> names;
   for (const ServerConfig& server : config.servers) names.push_back(server.name);
   for (const Pool& pool : pools) {
@@ -181,14 +234,26 @@ std::vector<std::string> pool_names(Store& store) {
   return names;
 }
 
+namespace {
+
 std::vector<Library> load_declared(const InputArguments& arguments, const Inputs& inputs,
-                                   const std::vector<PoolChange>& changes, Store& store, Problems& problems) {
+                                   const std::vector<PoolChange>& changes, Store& store,
+                                   std::vector<std::string>& notes, Problems& problems) {
   store.begin();
   if (!inputs.rule_folders.empty()) load_human_clients(inputs.rule_folders.front(), store, problems);
   std::vector<Library> libraries =
-      load_pools(inputs.config, arguments.pools, library_folders(inputs.rule_folders), changes, store, problems);
+      load_pools(inputs.config, {arguments.pools, arguments.imports, arguments.import_profile},
+                 library_folders(inputs.rule_folders), changes, store, notes, problems);
   store.commit();
   return libraries;
+}
+
+}  // namespace
+
+std::vector<Library> load_declared(const InputArguments& arguments, const Inputs& inputs,
+                                   const std::vector<PoolChange>& changes, Store& store, Problems& problems) {
+  std::vector<std::string> said_before;
+  return load_declared(arguments, inputs, changes, store, said_before, problems);
 }
 
 Inputs load_inputs(const InputArguments& arguments, Store& store, Problems& problems) {
@@ -221,7 +286,7 @@ Inputs load_inputs(const InputArguments& arguments, Store& store, Problems& prob
   check_libraries(arguments.rules, store, problems);
 
   inputs.rule_folders = folders;
-  inputs.libraries = load_declared(arguments, inputs, {}, store, problems);
+  inputs.libraries = load_declared(arguments, inputs, {}, store, inputs.notes, problems);
 
   inputs.judge.parameters = parse_overrides(inputs.config.parameters, inputs.config.file, all, problems);
   const ParameterValues command_line =

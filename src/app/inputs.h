@@ -19,6 +19,8 @@ struct InputArguments {
   std::string config;
   std::vector<std::string> rules;
   std::vector<std::string> pools;
+  std::vector<std::string> imports;
+  std::string import_profile;
   std::vector<std::string> only;
   std::vector<std::string> skip;
   std::vector<std::string> parameters;
@@ -32,6 +34,7 @@ struct Inputs {
   std::vector<Rule> rules;  // checked, switched, those chosen
   JudgeRequest judge;
   std::vector<Library> libraries;  // of the declared pools
+  std::vector<std::string> notes;  // what imported files left open
 };
 
 // Fills the declared tables (pools, human clients) of `store`, which must be new.
@@ -47,9 +50,16 @@ std::string shipped_rules_folder(Problems& problems);
 void load_human_clients(const std::string& folder, Store& store, Problems& problems);
 std::vector<std::string> library_folders(const std::vector<std::string>& rule_folders);
 
-// Declared pools of dbaudit.toml and pool files, as rows of `store`.
-std::vector<Library> load_pools(const Config& config, const std::vector<std::string>& files,
+// Where declared pools come from.
+struct PoolSources {
+  std::vector<std::string> files;    // with [[pool]] tables
+  std::vector<std::string> imports;  // applications' own files
+  std::string import_profile;
+};
+
+// Declared pools of dbaudit.toml, pool files and imported files, as rows of `store`.
+std::vector<Library> load_pools(const Config& config, const PoolSources& sources,
                                 const std::vector<std::string>& folders, const std::vector<PoolChange>& changes,
-                                Store& store, Problems& problems);
+                                Store& store, std::vector<std::string>& notes, Problems& problems);
 
 }  // namespace dbaudit

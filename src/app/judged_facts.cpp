@@ -72,6 +72,7 @@ JudgedFacts load_judged_facts(const JudgingArguments& arguments, Problems& probl
   JudgedFacts facts;
   facts.inputs = load_inputs(arguments.inputs, facts.store, problems);
   check_services(facts.inputs, facts.store, problems);
+  for (const std::string& note : facts.inputs.notes) write_stderr(note);
   const std::optional<Deadline> deadline = deadline_from(arguments.timeout, problems);
   facts.deadline = deadline.value_or(Deadline::max());
   check_from(arguments.from, arguments.connection, problems);

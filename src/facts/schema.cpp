@@ -367,6 +367,8 @@ std::vector<Table> make_schema() {
         {"effective", "ANY", "what the library works with; durations in seconds"},
         {"unit", "TEXT", "seconds, count, boolean or text"},
         {"origin", "TEXT", "declared, default, or the reason why the library changed it"},
+        {"declared_in", "TEXT",
+         "place of an imported value in the application's own file; NULL when it was not imported"},
         {"rejected", "TEXT", "why the library refuses it; NULL when it does not"},
         {"changed", "TEXT", "what the library makes of a declared value that it changes; NULL when it does not"},
         {"source", "TEXT", "where the library's behaviour was read"}}},

@@ -46,7 +46,7 @@ void flatten(const TomlMembers& members, const std::string& prefix, std::vector<
     if (const auto* inner = value.get<TomlMembers>()) {
       flatten(*inner, prefix + key + ".", out);
     } else {
-      out.push_back({prefix + key, value});
+      out.push_back({prefix + key, value, {}, {}});
     }
   }
 }
@@ -149,11 +149,7 @@ Pool parse_pool(const TomlValue& declared, const std::string& file, const std::v
   pool.longest_hold_time = positive_duration(reader, "longest_hold_time");
   pool.longest_query = positive_duration(reader, "longest_query");
   pool.rolls_back_on_error = reader.boolean("rolls_back_on_error").value_or(true);
-  if (reader.has("import")) {
-    reader.value("import");
-    reader.problem(
-        "import", "'import' is not supported by this version of dbaudit yet; copy the pool's settings into 'settings'");
-  }
+  for (const char* key : {"import", "import_name", "import_profile"}) reader.value(key);  // import_into.h
   if (const TomlValue* settings = reader.table("settings")) {
     flatten(*settings->get<TomlMembers>(), "", pool.settings);
     std::stable_sort(pool.settings.begin(), pool.settings.end(),
@@ -163,7 +159,7 @@ Pool parse_pool(const TomlValue& declared, const std::string& file, const std::v
     if (change.pool != name || std::find(kChangeable.begin(), kChangeable.end(), change.key) != kChangeable.end())
       continue;
     const std::string key = change.key.starts_with("settings.") ? change.key.substr(9) : change.key;
-    pool.changed_settings.push_back({key, scalar(change.value, pool.line)});
+    pool.changed_settings.push_back({key, scalar(change.value, pool.line), {}, {}});
   }
   reader.finish();
   return pool;
@@ -178,12 +174,21 @@ std::int64_t surge_instances(const Pool& pool) {
 
 std::vector<Pool> parse_pools(const std::vector<const TomlValue*>& tables, const std::string& file,
                               const std::vector<PoolChange>& changes, Problems& problems) {
+  std::vector<PoolTable> plain;
+  plain.reserve(tables.size());
+  for (const TomlValue* table : tables) plain.push_back({table});
+  return parse_pools(plain, file, changes, problems);
+}
+
+std::vector<Pool> parse_pools(const std::vector<PoolTable>& tables, const std::string& file,
+                              const std::vector<PoolChange>& changes, Problems& problems) {
   std::vector<Pool> pools;
   std::map<std::string, int> line_of_name;
   pools.reserve(tables.size());
-  for (const TomlValue* table : tables) {
-    pools.push_back(parse_pool(*table, file, changes, problems));
-    const Pool& pool = pools.back();
+  for (const PoolTable& table : tables) {
+    pools.push_back(parse_pool(*table.table, file, changes, problems));
+    Pool& pool = pools.back();
+    pool.imported_settings = table.imported;
     const auto [known, is_new] = line_of_name.emplace(pool.name, pool.line);
     if (!is_new && !pool.name.empty()) {
       problems.add(

@@ -10,9 +10,17 @@
 
 namespace dbaudit {
 
+// A [[pool]] table, and the settings that an application's own file puts under it (import_into.h).
+struct PoolTable {
+  const TomlValue* table = nullptr;
+  std::vector<DeclaredSetting> imported = {};
+};
+
 // Every table that could be read; everything wrong goes to `problems`. `settings` are only taken over here: what they
 // mean is known once the library is (derive.h). Two pools of one name in one call are a problem.
 // `changes` for pools that are not among them are left alone.
+std::vector<Pool> parse_pools(const std::vector<PoolTable>& tables, const std::string& file,
+                              const std::vector<PoolChange>& changes, Problems& problems);
 std::vector<Pool> parse_pools(const std::vector<const TomlValue*>& tables, const std::string& file,
                               const std::vector<PoolChange>& changes, Problems& problems);
 

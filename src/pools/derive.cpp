@@ -9,6 +9,7 @@
 #include "base/sql_text.h"
 #include "base/text.h"
 #include "pools/describe_value.h"
+#include "pools/imported_pool.h"
 #include "pools/session_overrides.h"
 
 namespace dbaudit {
@@ -87,6 +88,11 @@ class Derivation {
     problems_.add(pool_.file, line, fmt::format("[[pool]] '{}': {}", pool_.name, message));
   }
 
+  void problem_with(const DeclaredSetting& declared, const std::string& message) {
+    if (declared.file.empty()) return problem(declared.value.line, message);
+    problems_.add(declared.file, declared.value.line, fmt::format("pool '{}': {}", pool_.name, message));
+  }
+
   void take_defaults() {
     for (const Setting& setting : library_.settings) {
       const Default found = default_for(setting, pool_);
@@ -105,6 +111,26 @@ class Derivation {
   void take_declared() {
     for (const DeclaredSetting& changed : pool_.changed_settings) take(changed, true);
     for (const DeclaredSetting& declared : pool_.settings) take(declared, false);
+    for (const DeclaredSetting& imported : pool_.imported_settings) take_imported(imported);
+  }
+
+  // Under what the declaration itself says.
+  void take_imported(const DeclaredSetting& imported) {
+    const Setting* setting = find_setting(library_, imported.key);
+    if (setting == nullptr) return;  // fit_to_library() said so
+    const auto index = static_cast<std::size_t>(setting - library_.settings.data());
+    SettingState& state = out_.settings[index];
+    if (!is_null(state.declared)) return;
+    const auto* text = imported.value.get<std::string>();
+    if (text != nullptr && *text == kUnknownSetting) {
+      state.declared = *text;
+      state.origin = imported.origin;
+      values_[index] = {};
+    } else {
+      take(imported, false);
+      if (state.origin == "declared") state.origin = imported.origin;
+    }
+    state.declared_in = imported.origin;
   }
 
   void take(const DeclaredSetting& declared, bool change) {
@@ -117,11 +143,19 @@ class Derivation {
       return problem(declared.value.line,
                      fmt::format("'{}' is declared twice, the other time as '{}'", setting->name, declared_as_[index]));
     }
-    const Result<Value> value = setting_value(*setting, declared.value);
-    if (!value) return problem(declared.value.line, value.error().message);
+    // Also where somebody committed what `pools import` prints.
+    const auto* text = declared.value.get<std::string>();
+    const bool unknown_value = text != nullptr && *text == kUnknownSetting;
+    const Result<Value> value = unknown_value ? Result<Value>(Value{}) : setting_value(*setting, declared.value);
+    if (!value) return problem_with(declared, value.error().message);
     declared_as_[index] = declared.key;
     if (change) changed_.insert(index);
     state.declared = written(declared.value);
+    if (unknown_value) {
+      state.origin = "declared as unknown";
+      values_[index] = {};
+      return;
+    }
     if (setting->since && pool_.version && *pool_.version < *setting->since) {
       return too_new(*setting, state, values_[index]);
     }
@@ -138,6 +172,12 @@ class Derivation {
         if (setting.url_option.empty() || !equals_ignoring_case(setting.url_option, option.key)) continue;
         SettingState& state = out_.settings[i];
         if (!is_null(state.declared)) continue;
+        if (option.value == kUnknownSetting) {  // a placeholder in an imported URL
+          state.declared = option.value;
+          state.origin = "not known in the url";
+          values_[i] = {};
+          continue;
+        }
         const Result<Value> value = setting_value(setting, TomlValue{option.value, pool_.url_line});
         if (!value) {
           problem(pool_.url_line, fmt::format("option '{}' in its url: {}", setting.url_option, value.error().message));
@@ -290,7 +330,7 @@ class Derivation {
   }
 
   [[nodiscard]] int line_of(std::size_t setting) const {
-    for (const auto* list : {&pool_.changed_settings, &pool_.settings}) {
+    for (const auto* list : {&pool_.changed_settings, &pool_.settings, &pool_.imported_settings}) {
       for (const DeclaredSetting& declared : *list) {
         if (find_setting(library_, declared.key) == &library_.settings[setting]) return declared.value.line;
       }
@@ -425,8 +465,8 @@ std::vector<Library> derive_pools(Store& store, const std::vector<Pool>& pools,
   std::vector<std::string> columns = kPoolColumns;
   for (const std::string& column : fact_columns()) columns.push_back(column);
   Insert pool_rows = store.insert("pool", columns);
-  Insert setting_rows = store.insert(
-      "pool_setting", {"pool", "setting", "declared", "effective", "unit", "origin", "rejected", "changed", "source"});
+  Insert setting_rows = store.insert("pool_setting", {"pool", "setting", "declared", "effective", "unit", "origin",
+                                                      "declared_in", "rejected", "changed", "source"});
   for (const Pool& pool : pools) {
     if (pool.library.empty()) continue;  // its declaration lacks it, which is a problem already
     const auto [entry, is_new] = libraries.try_emplace(pool.library);
@@ -444,8 +484,8 @@ std::vector<Library> derive_pools(Store& store, const std::vector<Pool>& pools,
     const DerivedPool derived = derive_pool(pool, entry->second->library, entry->second->sql, problems);
     insert_pool(pool_rows, pool, entry->second->library, derived);
     for (const SettingState& state : derived.settings) {
-      setting_rows.row(pool.name, state.name, state.declared, state.effective, state.unit, state.origin, state.rejected,
-                       state.changed, state.source);
+      setting_rows.row(pool.name, state.name, state.declared, state.effective, state.unit, state.origin,
+                       state.declared_in, state.rejected, state.changed, state.source);
     }
   }
   std::vector<Library> used;

@@ -20,6 +20,7 @@ struct SettingState {
   Value effective;  // what the library works with; NULL: not set, or refused
   std::string unit;
   std::string origin;
+  std::optional<std::string> declared_in;  // of an imported value: its place in the application's own file
   std::optional<std::string> rejected;
   std::optional<std::string> changed;
   std::string source;

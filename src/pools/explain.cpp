@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "pools/describe_value.h"
+#include "pools/imported_pool.h"
 #include "pools/library_sql.h"
 
 namespace dbaudit {
@@ -95,17 +96,18 @@ struct SettingRow {
   std::string unit;
   std::string origin;
   std::string rejected;
+  std::string declared_in;
 };
 
 std::map<std::string, SettingRow> setting_rows(Store& store, const std::string& pool) {
   std::map<std::string, SettingRow> rows;
-  Query query =
-      store.query("SELECT setting, declared, effective, unit, origin, rejected FROM pool_setting WHERE pool = :pool");
+  Query query = store.query(
+      "SELECT setting, declared, effective, unit, origin, rejected, declared_in FROM pool_setting WHERE pool = :pool");
   query.bind("pool", pool);
   while (true) {
     const Result<bool> row = query.next();
     if (!row || !*row) break;
-    rows[query.text(0)] = {query.value(1), query.value(2), query.text(3), query.text(4), query.text(5)};
+    rows[query.text(0)] = {query.value(1), query.value(2), query.text(3), query.text(4), query.text(5), query.text(6)};
   }
   return rows;
 }
@@ -113,6 +115,7 @@ std::map<std::string, SettingRow> setting_rows(Store& store, const std::string& 
 // As written and, where that is something else, as understood.
 std::string value_text(const SettingRow& row) {
   std::string value = printable(bounded(describe_value(row.effective, row.unit), 200));
+  if (is_null(row.effective) && text_of(row.declared) == kUnknownSetting) return "unknown";
   if (row.rejected.empty() && (is_null(row.declared) || text_of(row.declared) == value)) return value;
   const std::string declared = printable(bounded(text_of(row.declared), 200));
   return row.rejected.empty() ? fmt::format("{}, that is {}", declared, value) : declared;
@@ -205,8 +208,12 @@ std::string settings_part(const Library& library, const std::map<std::string, Se
       if (!any) out += behaviour ? "\nBehaviour of this version\n" : "\nSettings\n";
       any = true;
       const std::string line = fmt::format("  {} = {}", setting.name, value_text(row->second));
-      const std::string whole = fmt::format("{}  ({})", line, row->second.origin);
-      out += display_width(whole) <= kWidth ? whole + "\n" : wrapped(line, 6) + block("", 6, row->second.origin);
+      // Where an imported value stands is worth knowing even when the library made something else of it.
+      std::string origin = printable(row->second.origin);
+      if (!row->second.declared_in.empty() && !origin.starts_with(row->second.declared_in))
+        origin = printable(row->second.declared_in) + "; " + origin;
+      const std::string whole = fmt::format("{}  ({})", line, origin);
+      out += display_width(whole) <= kWidth ? whole + "\n" : wrapped(line, 6) + block("", 6, origin);
       if (!row->second.rejected.empty()) out += block("", 6, "REFUSED: " + row->second.rejected);
     }
   }

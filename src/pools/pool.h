@@ -15,7 +15,9 @@ namespace dbaudit {
 // One key of `settings`. Tables inside are flattened: { OPTIONS = { init_command = "..." } } is "OPTIONS.init_command".
 struct DeclaredSetting {
   std::string key;
-  TomlValue value;  // as written; its meaning depends on the library
+  TomlValue value;          // as written; its meaning depends on the library
+  std::string file = {};    // of an imported setting: where it stands; else empty, and it is the pool's
+  std::string origin = {};  // of an imported setting, for people: "application-prod.yml:12"
 };
 
 // A key of a pool as it would be after a change that has not happened yet (--set pool.NAME.KEY=VALUE).
@@ -62,8 +64,9 @@ struct Pool {
   std::optional<Seconds> longest_query;
   bool rolls_back_on_error = true;
 
-  std::vector<DeclaredSetting> settings;          // in order of lines
-  std::vector<DeclaredSetting> changed_settings;  // proposed; they win over `settings`
+  std::vector<DeclaredSetting> settings;           // in order of lines
+  std::vector<DeclaredSetting> changed_settings;   // proposed; they win over `settings`
+  std::vector<DeclaredSetting> imported_settings;  // from an application's own file; `settings` win over them
 };
 
 // Instances on top of the steady state while a deployment is under way.

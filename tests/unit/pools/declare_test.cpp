@@ -121,7 +121,6 @@ library = ""
       "pools.toml:10: [[pool]] 'b': 'max_surge' must be a count",
       "pools.toml:11: [[pool]] 'b': 'network_idle_timeout' must be a duration with a unit",
       "pools.toml:12: [[pool]] 'b': 'longest_query' must be longer than zero",
-      "pools.toml:13: [[pool]] 'b': 'import' is not supported",
       "pools.toml:16: [[pool]] 'b': HikariCP has no setting 'maximumPolSize'; did you mean 'maximumPoolSize'?",
       "pools.toml:17: [[pool]] 'b': 'maxLifetime' must be a duration: a number of ms or text with a unit",
       "pools.toml:18: [[pool]] 'b': 'autoCommit' must be true or false, not an integer",

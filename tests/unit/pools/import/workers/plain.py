@@ -1,0 +1,2 @@
+workers = 3
+wsgi_app = "shop.wsgi"

@@ -389,9 +389,11 @@ class Reader {
   }
 
   void create() {
+    bool replaces = false;
     while (!at_end() && !is_any({"TABLE", "INDEX", "DATABASE", "SCHEMA", "TRIGGER", "VIEW", "FUNCTION", "PROCEDURE",
                                  "EVENT", "SEQUENCE", "PACKAGE", "USER", "ROLE", "SERVER"})) {
       if (is("TEMPORARY")) return temporary();
+      replaces = replaces || is("REPLACE");
       ++at_;
     }
     if (is_any({"USER", "ROLE"})) return accounts("SHARED_WRITE");
@@ -409,7 +411,7 @@ class Reader {
       if (!read_name(name)) return;
       // It looks first whether the table is there.
       want_table(name, "SHARED_UPGRADABLE", "EXCLUSIVE");
-      wanted_.back().may_be_new = true;
+      wanted_.back().may_be_new = !replaces;
       if (skip("(") && !is("LIKE")) --at_;
       if (skip("LIKE")) return name_list("SHARED_READ");
       const std::size_t begin = at_;

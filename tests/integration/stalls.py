@@ -68,6 +68,7 @@ class Stall:
         self.waits, self.edges, self.roots = {}, {}, {}
         self.innocent, self.cycle = set(), set()
         self.users = {}  # of sessions that the server made itself
+        self.named = {}  # waiter -> the object that its statement names, where nothing shows the one behind it
         # Edges whose blocker's lock MariaDB's performance_schema shows as a weaker type: as it was requested.
         self.disguised = set()
         # Edges whose blocker waits in the queue, whatever it holds besides.
@@ -363,10 +364,10 @@ def lock_tables_read_and_alter(stall):
 def lock_tables_read_waits(stall):
     """MariaDB asks for SHARED_READ, and when it has that for something that performance_schema has no name for."""
     stall.shop()
-    stall.session("reader", "BEGIN", "SELECT * FROM shop.t", innocent=True)
-    stall.next_second()
     stall.session("writer", "BEGIN", "UPDATE shop.t SET v = 8 WHERE id = 1")
     stall.root("writer")
+    stall.next_second()
+    stall.session("reader", "BEGIN", "SELECT * FROM shop.t", innocent=True)
     stall.wait("locker", "LOCK TABLES shop.t READ", FOR_TABLE, T, granted=["writer"], keeps=True)
 
 
@@ -378,6 +379,7 @@ def lock_tables_read_of_view(stall):
     stall.session("writer", "BEGIN", "UPDATE shop.t SET v = 8 WHERE id = 1")
     stall.root("writer")
     stall.wait("locker", "LOCK TABLES shop.sales READ", FOR_TABLE, T, granted=["writer"], keeps=True)
+    stall.named["locker"] = ("shop", "sales")
 
 
 @scenario("LOCK TABLES READ behind a waiting LOCK TABLES WRITE")

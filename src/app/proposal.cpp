@@ -24,6 +24,12 @@ bool is_variable(const std::string& name) {
   return std::any_of(known.begin(), known.end(), [&](const KnownName& one) { return one.name == name; });
 }
 
+bool flavor_has(const std::string& name, bool mysql) {
+  const auto known = known_variables();
+  return std::any_of(known.begin(), known.end(),
+                     [&](const KnownName& one) { return one.name == name && (mysql ? one.mysql : one.mariadb); });
+}
+
 std::string variable_name(std::string_view written) {
   std::string name = to_lower(trimmed(written));
   std::replace(name.begin(), name.end(), '-', '_');
@@ -157,6 +163,11 @@ std::optional<double> number_with_suffix(const std::string& text) {
 
 // What the server would make of the text, judged by the kind of value that it has now.
 std::optional<Value> new_value(const Value& now, const std::string& text) {
+  if (is_null(now)) {
+    const std::optional<double> number = number_with_suffix(text);
+    if (!number) return Value{text};
+    return *number == std::floor(*number) ? Value{static_cast<std::int64_t>(*number)} : Value{*number};
+  }
   if (number_of(now) && !std::holds_alternative<std::string>(now)) {
     const std::optional<double> number = number_with_suffix(text);
     if (!number) return std::nullopt;
@@ -203,14 +214,17 @@ void apply_variables(const Proposal& proposal, Store& store, std::vector<std::st
     std::int64_t id;
     std::string name;
     std::string version;
+    bool assumed;
+    bool mysql;
   };
   std::vector<Server> servers;
   std::vector<std::string> names;
   {
     Query rows =
-        store.query("SELECT server_id, name, flavor, version FROM server WHERE reachable = 1 ORDER BY server_id");
+        store.query("SELECT server_id, name, flavor, version, door FROM server WHERE reachable = 1 ORDER BY server_id");
     while (rows.next().value()) {
-      servers.push_back({rows.integer(0).value_or(0), rows.text(1), rows.text(2) + " " + rows.text(3)});
+      servers.push_back({rows.integer(0).value_or(0), rows.text(1), rows.text(2) + " " + rows.text(3),
+                         rows.text(4) == "assumed", rows.text(2) == "mysql"});
       names.push_back(rows.text(1));
     }
   }
@@ -227,7 +241,9 @@ void apply_variables(const Proposal& proposal, Store& store, std::vector<std::st
       row.bind("id", server.id);
       if (!row.next().value()) continue;  // its variables were not read: every rule about them is unknown
       const Value now = row.value(0);
-      if (is_null(now)) {
+      // Of an assumed server not every default is known.
+      const bool has_it = !is_null(now) || (server.assumed && flavor_has(change.variable, server.mysql));
+      if (!has_it) {
         // A file is often shared by servers of both kinds, in loose_ options or groups of their own.
         if (!change.at_restart)
           problems.add(fmt::format("{}: {} ({}) has no variable {}", change.where, server.name, server.version,

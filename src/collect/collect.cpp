@@ -202,8 +202,8 @@ std::vector<std::string> collect_server(Store& store, std::int64_t server_id, co
       server_id, request.connection.name, row.version ? std::optional(to_string(row.version->flavor)) : std::nullopt,
       row.version ? std::optional(to_string(row.version->version)) : std::nullopt, row.version_full,
       row.version_comment, row.hostname, row.port, declared.role, declared.replica_of, declared.group,
-      declared.environment, declared.memory_bytes, !error, row.error, row.door, row.tls_cipher, row.account,
-      row.connection_id, row.system_time_zone, row.lower_case_table_names, uptime, format_utc(taken_at),
+      declared.environment, declared.memory_bytes, nullptr, nullptr, !error, row.error, row.door, row.tls_cipher,
+      row.account, row.connection_id, row.system_time_zone, row.lower_case_table_names, uptime, format_utc(taken_at),
       row.clock_skew_s, connect_ms,
       connection ? std::optional((connection->query_time() - before).count() * 1000) : std::nullopt,
       milliseconds_since(begin));

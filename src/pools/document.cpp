@@ -126,7 +126,8 @@ std::vector<std::vector<DocProperty>> properties_documents(std::string_view text
       problems.add(file, number, fmt::format("more than {} values, which no configuration has", kMostDocumentValues));
       return documents;
     }
-    documents.back().push_back(property_of(logical));
+    DocProperty property = property_of(logical);
+    if (property.key.size() < 1000) documents.back().push_back(std::move(property));  // nobody's key is longer
     logical = {};
   }
   if (!logical.text.empty()) documents.back().push_back(property_of(logical));

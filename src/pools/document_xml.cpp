@@ -54,6 +54,7 @@ class Elements : public pugi::xml_tree_walker {
     const auto offset = static_cast<std::size_t>(std::max<std::ptrdiff_t>(node.offset_debug(), 0));
     XmlElement element{node.name(), {}, line_at(text_, offset)};
     for (const pugi::xml_attribute& attribute : node.attributes()) {
+      if (element.attributes.size() >= 1000) break;
       const bool hidden = declares_entities_ && has_entity(attribute.value());
       element.attributes.push_back({attribute.name(), hidden ? std::string(kTemplate) : attribute.value(),
                                     line_of_attribute(text_, offset, attribute.name())});

@@ -179,9 +179,27 @@ class TreeBuilder : public YAML::EventHandler {
   Size total_;
 };
 
+// yaml-cpp's scanner remembers every bracket that is open before anybody is asked: too many are refused unread.
+constexpr int kMostOpenBrackets = 1000;
+
+bool brackets_are_bounded(std::string_view text, const std::string& file, Problems& problems) {
+  int open = 0;
+  int line = 1;
+  for (const char c : text) {
+    if (c == '\n') ++line;
+    if (c == '[' || c == '{') ++open;
+    if ((c == ']' || c == '}') && open > 0) --open;
+    if (open <= kMostOpenBrackets) continue;
+    problems.add(file, line, "not valid YAML: nested too deeply");
+    return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::vector<DocNode> yaml_documents(std::string_view text, const std::string& file, Problems& problems) {
+  if (!brackets_are_bounded(text, file, problems)) return {};
   TreeBuilder builder;
   try {
     std::istringstream in{std::string(text)};

@@ -148,6 +148,8 @@ Imported import_pools(std::string_view bytes, const std::string& file, const Imp
   if (found.empty()) out = import_as(format, *text, file, request, found);
   if (found.empty() && out.pools.empty() && out.left_out.empty())
     found.add(file, 0, "holds no connection pool of MySQL or MariaDB");
+  if (out.pools.size() > kMostPools)
+    found.add(file, 0, fmt::format("holds more than {} pools, which no application has", kMostPools));
   problems.add(found);
   return out;
 }

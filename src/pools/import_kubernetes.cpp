@@ -207,7 +207,7 @@ Imported import_environment(const std::vector<DocProperty>& variables, const std
   out.format = "environment variables";
   if (out.pools.empty()) {
     for (const DocProperty& variable : variables) {
-      if (!is_database_url(variable.key)) continue;
+      if (!is_database_url(variable.key) || out.pools.size() > kMostPools) continue;
       if (!add_url_pool(out, variable.value, variable.line, file, request.library)) {
         out.left_out.push_back({variable.key, origin_of(file, variable.line), "it is no URL that can be taken apart"});
       }
@@ -235,7 +235,8 @@ Imported import_kubernetes(std::string_view text, const std::string& file, const
                           at(*object, {"spec", "scaleTargetRef", "name"}).text, at(*object, {"spec", "maxReplicas"})});
   }
   for (const DocNode* object : objects) {
-    if (runs_pods(object->text_of("kind"))) add_workload(out, *object, autoscaled, file, request);
+    if (runs_pods(object->text_of("kind")) && out.pools.size() <= kMostPools)
+      add_workload(out, *object, autoscaled, file, request);
   }
   if (out.pools.empty() && problems.empty()) problems.add(file, 0, "holds no Deployment and no StatefulSet");
   return out;

@@ -25,8 +25,11 @@ bool is_pool(const DocNode& node) {
 void take_settings(ImportedPool& pool, const DocNode& node, const std::string& prefix, const std::string& file) {
   for (auto member = node.members.rbegin(); member != node.members.rend(); ++member) {
     const DocNode& value = member->value;
+    const std::string& key = member->key;
+    if (key == "connection" || key == "uri" || key == "url" || key == "connectionString")
+      continue;  // take_connection()
     if (value.is_map()) {
-      if (member->key != "connection") take_settings(pool, value, prefix + member->key + ".", file);
+      take_settings(pool, value, prefix + member->key + ".", file);
     } else if (value.is_scalar()) {
       add_setting(pool, prefix + member->key, toml_scalar(value.text, value.line), file);
     }
@@ -111,7 +114,8 @@ Imported import_node(const DocNode& document, const std::string& file, const Imp
       problems.add(file, 0, fmt::format("choose one of its environments: {}", join(names, ", ")));
     }
     for (const DocMember& member : document.members) {
-      if (is_pool(member.value) && !is_knex(member.value)) add_pool(out, member.value, member.key, file);
+      if (is_pool(member.value) && !is_knex(member.value) && out.pools.size() <= kMostPools)
+        add_pool(out, member.value, member.key, file);
     }
   }
   if (out.pools.empty() && out.left_out.empty() && problems.empty())

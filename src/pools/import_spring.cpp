@@ -228,13 +228,13 @@ std::vector<DataSource> data_sources(const std::vector<Property>& properties) {
   const auto source = [&found](const std::string& prefix) -> DataSource& {
     const auto known =
         std::find_if(found.begin(), found.end(), [&](const DataSource& s) { return s.prefix == prefix; });
-    if (known != found.end()) return *known;
+    if (known != found.end() || found.size() > kMostPools) return known != found.end() ? *known : found.back();
     found.push_back({prefix, {}, {}});
     return found.back();
   };
   for (const Property& property : properties) {
     const std::vector<std::string>& path = property.path;
-    if (path.size() < 2 || is_other(path)) continue;
+    if (path.size() < 2 || path.size() > 50 || is_other(path)) continue;
     std::size_t section = 1;
     while (section + 1 < path.size() && kind_of(path[section]) == nullptr) ++section;
     if (section + 1 < path.size()) {

@@ -126,6 +126,7 @@ std::string library_of(const PublicUrl& url) {
 
 std::optional<PublicUrl> public_url(std::string_view text) {
   const std::string_view url = trimmed(text);
+  if (url.size() > 16'384) return std::nullopt;  // no URL is that long
   const std::size_t separator = url.find("://");
   const bool scheme_first =
       separator != std::string_view::npos && separator > 0 &&
@@ -252,6 +253,7 @@ Imported import_url(std::string_view text, const std::string& file, const std::s
     ++line;
     const std::string_view one = trimmed(raw);
     if (one.empty() || one[0] == '#') continue;
+    if (out.pools.size() > kMostPools || problems.list().size() > 100) break;
     const int place = file.empty() ? 0 : line;
     if (!add_url_pool(out, std::string(one), place, file.empty() ? "the URL" : file, library)) {
       problems.add(file, place,

@@ -216,7 +216,7 @@ Imported import_uwsgi(std::string_view text, const std::string& file, const Impo
       continue;
     }
     const std::size_t equals = plain.find('=');
-    if (!inside || equals == std::string_view::npos) continue;
+    if (!inside || equals == std::string_view::npos || pool.left_out.size() > 100) continue;
     const std::string_view key = trimmed(plain.substr(0, equals));
     const std::string value(trimmed(plain.substr(equals + 1)));
     if (key == "processes" || key == "workers" || key == "p") take_count(pool, kProcesses, value, line, file);

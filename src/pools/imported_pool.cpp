@@ -155,7 +155,9 @@ void add_setting(ImportedPool& pool, const std::string& key, const TomlValue& va
   const std::string origin = origin_of(file, value.line);
   const auto* text = value.get<std::string>();
   const auto hidden = text == nullptr ? std::nullopt : placeholder_in(*text);
-  if (hidden) {
+  if (text != nullptr && text->find("://") != std::string::npos) {
+    pool.left_out.push_back({key, origin, "it is a URL, which may hold a password"});
+  } else if (hidden) {
     pool.settings.push_back({key, {std::string(kUnknownSetting), value.line}, origin, *hidden + " hides it"});
   } else {
     pool.settings.push_back({key, value, origin, ""});

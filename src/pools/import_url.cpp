@@ -116,7 +116,7 @@ std::string library_of(const PublicUrl& url) {
   if (url.scheme.find('+') != std::string::npos) return "sqlalchemy";
   if (has_option(url.text, {"connection_limit", "pool_timeout", "socket_timeout", "max_idle_connection_lifetime",
                             "max_connection_lifetime", "sslaccept", "schema"}))
-    return "prisma";
+    return "prisma6";
   if (has_option(url.text, {"connectionLimit", "waitForConnections", "maxIdle"}))
     return url.scheme == "mariadb" ? "node_mariadb" : "node_mysql2";
   return "";

@@ -15,8 +15,8 @@
 namespace dbaudit {
 
 inline constexpr std::size_t kDeepestDocument = 64;
-inline constexpr std::size_t kMostDocumentValues = 100'000;         // YAML aliases count as what they stand for
-inline constexpr std::size_t kMostDocumentBytes = 8 * 1024 * 1024;  // of a file, and of all its values together
+inline constexpr std::size_t kMostDocumentValues = 100'000;              // YAML aliases count as what they stand for
+inline constexpr std::size_t kMostDocumentBytes = std::size_t{8} << 20;  // of a file, and of all its values together
 
 struct DocMember;
 

@@ -68,7 +68,7 @@ void write_failure(Text& text, const RuleResult& result, bool name_server) {
   const char* colour = result.severity == Severity::error ? "1;31" : result.severity == Severity::warning ? "33" : "36";
   const std::string subject =
       name_server && result.subject != result.server ? result.server + ": " + result.subject : result.subject;
-  const std::string_view change = !result.change ? "" : result.change == Change::new_ ? "NEW   " : "stays ";
+  const std::string_view change = !result.change ? "" : result.change == Change::introduced ? "NEW   " : "stays ";
   const std::string lead = fmt::format("{:<8} {}{}  ", word, change, result.rule);
   const std::string coloured_lead = text.coloured(lead.substr(0, 8), colour) + lead.substr(8);
   text.paragraph(coloured_lead, display_width(lead), bounded(subject, 200));
@@ -202,8 +202,8 @@ std::string render_text(const AuditResult& audit, const TextOptions& options) {
   }
   // What the change brings comes before what was there already.
   std::stable_sort(failures.begin(), failures.end(), [](const RuleResult* a, const RuleResult* b) {
-    const bool a_is_new = a->change == Change::new_;
-    const bool b_is_new = b->change == Change::new_;
+    const bool a_is_new = a->change == Change::introduced;
+    const bool b_is_new = b->change == Change::introduced;
     return a_is_new != b_is_new ? a_is_new : a->severity > b->severity;
   });
   std::map<std::pair<std::string, Severity>, int> shown;
@@ -249,9 +249,9 @@ std::string render_text(const AuditResult& audit, const TextOptions& options) {
         return result.change == change && result.outcome == outcome;
       });
     };
-    text.paragraph("",
-                   fmt::format("with the change: {} new, {} fixed, {} as before", findings(Change::new_, Outcome::fail),
-                               findings(Change::fixed, Outcome::pass), findings(Change::same, Outcome::fail)));
+    text.paragraph(
+        "", fmt::format("with the change: {} new, {} fixed, {} as before", findings(Change::introduced, Outcome::fail),
+                        findings(Change::fixed, Outcome::pass), findings(Change::same, Outcome::fail)));
   }
   return text.out;
 }

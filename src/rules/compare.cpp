@@ -10,9 +10,9 @@ Change change_of(const RuleResult& after, const RuleResult* before) {
   const bool failed = before != nullptr && before->outcome == Outcome::fail;
   if (after.outcome == Outcome::pass) return failed && !after.instead ? Change::fixed : Change::same;
   if (after.outcome == Outcome::not_applicable) return Change::same;
-  if (before == nullptr || before->outcome != after.outcome) return Change::new_;
+  if (before == nullptr || before->outcome != after.outcome) return Change::introduced;
   // What was only a warning and is an error now is news.
-  return after.outcome == Outcome::fail && after.severity > before->severity ? Change::new_ : Change::same;
+  return after.outcome == Outcome::fail && after.severity > before->severity ? Change::introduced : Change::same;
 }
 
 }  // namespace

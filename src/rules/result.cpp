@@ -19,7 +19,7 @@ std::string to_string(Outcome outcome) {
 }
 
 std::string to_string(Change change) {
-  return change == Change::new_ ? "new" : change == Change::fixed ? "fixed" : "same";
+  return change == Change::introduced ? "new" : change == Change::fixed ? "fixed" : "same";
 }
 
 Summary summarise(const AuditResult& audit) {
@@ -43,7 +43,7 @@ int exit_code(const AuditResult& audit, const Verdict& verdict) {
   bool incomplete = false;
   for (const RuleResult& result : audit.results) {
     if (result.severity < verdict.fail_on) continue;
-    if (verdict.only_new && result.change != Change::new_) continue;
+    if (verdict.only_new && result.change != Change::introduced) continue;
     if (result.outcome == Outcome::fail) return 1;
     if (result.outcome == Outcome::unknown && result.curable && !verdict.allow_unknown) incomplete = true;
   }

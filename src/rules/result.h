@@ -16,7 +16,7 @@ enum class Outcome { pass, fail, unknown, not_applicable };
 std::string to_string(Outcome outcome);
 
 // Against the state without a proposed change.
-enum class Change { same, new_, fixed };
+enum class Change { same, introduced, fixed };
 std::string to_string(Change change);
 
 struct RuleResult {

@@ -33,12 +33,12 @@ TEST_CASE("what a change makes of each outcome") {
     Change change;
   } cases[] = {
       {"fails as before", Outcome::fail, Outcome::fail, Change::same},
-      {"fails now", Outcome::pass, Outcome::fail, Change::new_},
-      {"was not known, fails", Outcome::unknown, Outcome::fail, Change::new_},
+      {"fails now", Outcome::pass, Outcome::fail, Change::introduced},
+      {"was not known, fails", Outcome::unknown, Outcome::fail, Change::introduced},
       {"passes now", Outcome::fail, Outcome::pass, Change::fixed},
       {"passes as before", Outcome::pass, Outcome::pass, Change::same},
       {"was not known, passes", Outcome::unknown, Outcome::pass, Change::same},
-      {"is not known any more", Outcome::fail, Outcome::unknown, Change::new_},
+      {"is not known any more", Outcome::fail, Outcome::unknown, Change::introduced},
       {"is not known as before", Outcome::unknown, Outcome::unknown, Change::same},
   };
   for (const auto& c : cases) {

@@ -211,7 +211,7 @@ std::string settings_part(const Library& library, const std::map<std::string, Se
       // Where an imported value stands is worth knowing even when the library made something else of it.
       std::string origin = printable(row->second.origin);
       if (!row->second.declared_in.empty() && !origin.starts_with(row->second.declared_in))
-        origin = printable(row->second.declared_in) + "; " + origin;
+        origin = fmt::format("{}; {}", printable(row->second.declared_in), origin);
       const std::string whole = fmt::format("{}  ({})", line, origin);
       out += display_width(whole) <= kWidth ? whole + "\n" : wrapped(line, 6) + block("", 6, origin);
       if (!row->second.rejected.empty()) out += block("", 6, "REFUSED: " + row->second.rejected);

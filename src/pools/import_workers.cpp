@@ -176,7 +176,7 @@ Imported import_gunicorn(std::string_view text, const std::string& file, const I
   if (!request.library.empty()) add_key(pool, "library", {request.library, 0}, file, "as told");
   const std::string whole(text);
   const auto usable = [&](std::string_view name, std::string_view key) -> std::optional<Assignment> {
-    const std::optional<Assignment> found = assignment_of(whole, name);
+    std::optional<Assignment> found = assignment_of(whole, name);
     if (!found || (!found->conditional && is_literal(found->value))) return found;
     pool.left_out.push_back({std::string(key), origin_of(file, found->line),
                              found->conditional ? "it depends on a condition"

@@ -62,7 +62,7 @@ bool needs_restart(const std::string& variable, Flavor flavor) {
 }
 
 std::string sql_value(const Value& value) {
-  const std::string text = text_of(value);
+  std::string text = text_of(value);
   if (!std::holds_alternative<std::string>(value) || text == "ON" || text == "OFF") return text;
   std::string quoted = "'";
   for (const char c : text) {

@@ -418,6 +418,8 @@ void insert_pool(Insert& insert, const Pool& pool, const Library& library, const
     };
     std::optional<Value> found = described(column);
     if (!found) found = described(same_as(column));
+    // Nearly every pool keeps its connections; only one that does not has to say so.
+    if (!found && column == "keeps_connections") return std::int64_t{1};
     return found.value_or(Value{});
   };
   std::vector<Value> cells{cell(pool.name),

@@ -168,8 +168,12 @@ void write_unknown(Text& text, const AuditResult& audit, const TextOptions& opti
 void write_header(Text& text, const AuditedServer& server) {
   const std::string version = server.version ? to_string(*server.version) : "";
   std::string rest = version.empty() ? "" : "  " + version;
-  if (server.door && *server.door != "normal port" && *server.door != "socket")
+  const bool assumed = server.door == "assumed";
+  if (assumed) {
+    rest += "  (its defaults; no server was asked)";
+  } else if (server.door && *server.door != "normal port" && *server.door != "socket") {
     rest += fmt::format("  (through the {})", *server.door);
+  }
   const std::string name = printable(server.name);
   if (display_width(name + rest) <= text.width()) {
     text.out += text.coloured(name, "1") + rest + "\n";
@@ -178,7 +182,7 @@ void write_header(Text& text, const AuditedServer& server) {
   }
   if (!server.reachable) text.paragraph("  NOT REACHED: ", server.error.value_or("no reason known"));
   for (const SourceState& source : server.sources) {
-    if (!server.reachable || source.status == "read") continue;
+    if (!server.reachable || assumed || source.status == "read") continue;
     text.paragraph(fmt::format("  {} ", source.status == "partial" ? "partly read:" : "not read:"),
                    fmt::format("{}: {}", source.source, source.reason.value_or("no reason known")));
   }

@@ -58,6 +58,23 @@ Proposal in_force(const Proposal& proposal, const std::vector<PlanStep>& steps, 
   return part;
 }
 
+// A plan from what was not read would say that nothing changes.
+bool all_variables_read(const AuditResult& audit) {
+  bool all = true;
+  for (const AuditedServer& server : audit.servers) {
+    std::optional<std::string> why;
+    if (!server.reachable) why = server.error.value_or("not reached");
+    for (const SourceState& source : server.sources) {
+      if (server.reachable && source.source == "global_variables" && source.status == "unavailable")
+        why = source.reason.value_or("its variables were not read");
+    }
+    if (!why) continue;
+    write_stderr("no plan without the variables of " + server.name + ": " + *why);
+    all = false;
+  }
+  return all;
+}
+
 int run(const Arguments& arguments) {
   Problems problems;
   JudgedFacts facts = load_judged_facts(arguments.judging, problems);
@@ -76,6 +93,7 @@ int run(const Arguments& arguments) {
   for (const std::string& note : notes) write_stderr(note);
   const auto judged = [&facts](Store& store) { return judge_all(facts.inputs.rules, store, facts.inputs.judge); };
   const AuditResult now = judged(facts.store);
+  if (!all_variables_read(now)) return kExitIncomplete;
   AuditResult in_the_end = judged(wanted);
 
   Plan plan;
@@ -92,13 +110,14 @@ int run(const Arguments& arguments) {
     server_first.pools.clear();
     plan.wrong_order = only_here(state_after(server_first), now, in_the_end);
   }
+  if (!problems.empty()) return report_problems(problems);
   plan.old_sessions = old_sessions(wanted, plan.steps);
   plan.in_the_end = only_here(in_the_end, now, now);
   mark_changes(in_the_end, now);
 
   write_stdout(arguments.report.format == "json" ? render_plan_json(plan)
                                                  : render_plan_text(plan, {false, false, terminal_width()}));
-  return exit_code(in_the_end, {*parse_severity(arguments.report.fail_on), true, true});
+  return exit_code(in_the_end, {*parse_severity(arguments.report.fail_on), arguments.report.allow_unknown, true});
 }
 
 }  // namespace

@@ -103,3 +103,8 @@ def test_plan_says_what_needs_a_restart(dbaudit, home):
     assert commands == ["SET PERSIST max_connections = 500;", "SET PERSIST_ONLY port = 3307;", "RESTART;"]
     run = dbaudit("plan", "--assume", "mariadb-11.8", "--pools", "pools.toml", "--set", "port=3307", "--format", "json")
     assert "restart the server" in run.out
+
+
+def test_no_plan_from_what_was_not_read(dbaudit, home):
+    run = dbaudit("plan", "-h", "127.0.0.1", "-P", "1", "-u", "nobody", "--pools", "pools.toml", "--set", "wait_timeout=180")
+    assert run.code == 3 and not run.out and "no plan without the variables of 127.0.0.1:1" in run.err

@@ -260,10 +260,12 @@ def stall_of(server, scenario):
         time.sleep(0.12)
         yield stall
     finally:
-        # Whoever waits is ended first: what is taken back must not wait behind them.
-        for role in stall.ids:
+        # Whoever waits is ended first, and has gone: what is taken back must neither wait behind them nor be undone by them.
+        for number in reversed(stall.ids.values()):
             with contextlib.suppress(Exception):
-                server.admin(f"KILL {stall.ids[role]}")
+                server.admin(f"KILL {number}")
+        ids = ", ".join(map(str, stall.ids.values()))
+        server.wait_for(f"SELECT COUNT(*) = 0 FROM {stall.processes} WHERE ID IN ({ids})", "the stall's sessions have gone")
         stall.close()
         server.reset()
 

@@ -162,7 +162,8 @@ launch() { # on $port; true when a client got an answer
   (
     cd /
     exec setsid "${enter[@]}" "$daemon" --no-defaults "${fast[@]}" "$@" --datadir="$inner/data" --socket="$inner/s" \
-      --port="$port" --bind-address=127.0.0.1 --pid-file="$inner/pid" --log-error="$inner/error.log"
+      --port="$port" --bind-address=127.0.0.1 --pid-file="$inner/pid" --log-error="$inner/error.log" \
+      --tmpdir="$inner/tmp"
   ) </dev/null >"$outer/console.log" 2>&1 &
   pid=$! version=
   wait_until "$start_deadline" answers && [[ -n $version ]]
@@ -194,7 +195,7 @@ start() {
     mkdir "$outer"
   fi
   echo "INNER=$inner" >"$here/env"
-  mkdir "$outer/data"
+  mkdir "$outer/data" "$outer/tmp" # a MariaDB that starts deletes the temporary tables of others in a shared tmpdir
   prepare_enter
   [[ -z $owner ]] || chown -R "$owner" "$outer"
   chmod 755 "$outer"

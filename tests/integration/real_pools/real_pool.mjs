@@ -1,12 +1,12 @@
 // A real pool of node's mysql2; see RealPool.java for what it does.
 //
-//   node real_pool.mjs MODULES PORT CONNECTIONS '{"settings": ...}'
+//   node real_pool.mjs MODULES PORT USER CONNECTIONS '{"settings": ...}'
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline/promises";
 
-const [modules, port, connections, settings] = process.argv.slice(2);
+const [modules, port, user, connections, settings] = process.argv.slice(2);
 const mysql2 = createRequire(`${modules}/`)("mysql2/promise");
-const pool = mysql2.createPool({ host: "127.0.0.1", port: Number(port), user: "app", password: "pw", ...JSON.parse(settings) });
+const pool = mysql2.createPool({ host: "127.0.0.1", port: Number(port), user, password: "pw", ...JSON.parse(settings) });
 
 async function failures() {
   const borrowed = [];

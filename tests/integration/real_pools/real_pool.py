@@ -1,6 +1,6 @@
 """A real pool of SQLAlchemy on PyMySQL; see RealPool.java for what it does.
 
-python3 real_pool.py PORT CONNECTIONS '{"settings": ...}'
+python3 real_pool.py PORT USER CONNECTIONS '{"settings": ...}'
 """
 
 import json
@@ -8,8 +8,8 @@ import sys
 
 import sqlalchemy
 
-port, connections, settings = sys.argv[1:]
-engine = sqlalchemy.create_engine(f"mysql+pymysql://app:pw@127.0.0.1:{port}/", **json.loads(settings))
+port, user, connections, settings = sys.argv[1:]
+engine = sqlalchemy.create_engine(f"mysql+pymysql://{user}:pw@127.0.0.1:{port}/", **json.loads(settings))
 
 
 def failures():

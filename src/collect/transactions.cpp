@@ -42,8 +42,9 @@ struct Transaction {
 
 std::vector<Transaction> read_innodb(Rows& rows) {
   std::vector<Transaction> list;
+  list.reserve(rows.size());
   while (rows.next()) {
-    Transaction transaction;
+    Transaction& transaction = list.emplace_back();
     transaction.processlist_id = rows.integer(0);
     if (transaction.processlist_id == 0) transaction.processlist_id.reset();
     transaction.trx_id = rows.optional_text(1);
@@ -57,7 +58,6 @@ std::vector<Transaction> read_innodb(Rows& rows) {
     transaction.tables_locked = rows.integer(9);
     // NOW(6) is taken at the start of the statement, trx_started has whole seconds: never below zero.
     if (transaction.age_s && *transaction.age_s < 0) transaction.age_s = 0;
-    list.push_back(std::move(transaction));
   }
   return list;
 }

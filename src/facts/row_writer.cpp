@@ -28,24 +28,23 @@ bool same(const Cell& a, const Cell& b, const std::string& text) {
   if (a.kind != b.kind) return false;
   switch (a.kind) {
     case Cell::Kind::null: return true;
-    case Cell::Kind::integer: return a.integer == b.integer;
-    case Cell::Kind::real: return a.real == b.real;
+    case Cell::Kind::integer:
+    case Cell::Kind::real: return a.bits == b.bits;
     case Cell::Kind::text: break;
   }
   const std::string_view all = text;
-  return all.substr(static_cast<std::size_t>(a.integer), a.size) ==
-         all.substr(static_cast<std::size_t>(b.integer), b.size);
+  return all.substr(static_cast<std::size_t>(a.bits), a.size) == all.substr(static_cast<std::size_t>(b.bits), b.size);
 }
 
 int bind(sqlite3_stmt* statement, int index, const Cell& cell, const std::string& text) {
   switch (cell.kind) {
     case Cell::Kind::null: return sqlite3_bind_null(statement, index);
-    case Cell::Kind::integer: return sqlite3_bind_int64(statement, index, cell.integer);
-    case Cell::Kind::real: return sqlite3_bind_double(statement, index, cell.real);
+    case Cell::Kind::integer: return sqlite3_bind_int64(statement, index, cell.bits);
+    case Cell::Kind::real: return sqlite3_bind_double(statement, index, std::bit_cast<double>(cell.bits));
     case Cell::Kind::text: break;
   }
   // The row is stepped before the batch goes away, so SQLite need not copy it.
-  return sqlite3_bind_text64(statement, index, text.data() + cell.integer, cell.size, SQLITE_STATIC, SQLITE_UTF8);
+  return sqlite3_bind_text64(statement, index, text.data() + cell.bits, cell.size, SQLITE_STATIC, SQLITE_UTF8);
 }
 
 }  // namespace
@@ -90,7 +89,14 @@ void RowWriter::take(RowBatch& batch) noexcept {
   try {
     if (thread_.joinable() || (behind_ && batch.cells.size() > kFewCells)) {
       const std::lock_guard lock(mutex_);
-      queue_.push_back(batch);
+      RowBatch next;
+      if (!spare_.empty()) {
+        next = std::move(spare_.back());
+        spare_.pop_back();
+      }
+      next.sql = batch.sql;
+      next.width = batch.width;
+      queue_.push_back(std::exchange(batch, std::move(next)));
       if (!thread_.joinable()) thread_ = std::thread([this] { store_queued(); });
       changed_.notify_all();
     } else {
@@ -109,7 +115,7 @@ void RowWriter::store_queued() {
   while (true) {
     changed_.wait(lock, [this] { return stop_ || !queue_.empty(); });
     if (queue_.empty()) return;
-    const RowBatch batch = std::move(queue_.front());
+    RowBatch batch = std::move(queue_.front());
     queue_.pop_front();
     busy_ = true;
     lock.unlock();
@@ -119,7 +125,10 @@ void RowWriter::store_queued() {
     } catch (...) {
       failure = std::current_exception();
     }
+    batch.cells.clear();
+    batch.text.clear();
     lock.lock();
+    spare_.push_back(std::move(batch));
     if (failure) failure_ = failure;
     busy_ = false;
     changed_.notify_all();

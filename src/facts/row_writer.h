@@ -2,6 +2,7 @@
 // that the next answer of a server is waited for meanwhile.
 #pragma once
 
+#include <bit>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -27,9 +28,8 @@ using Statement = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
 struct Cell {
   enum class Kind : std::uint8_t { null, integer, real, text };
   Kind kind = Kind::null;
-  std::int64_t integer = 0;  // the number, or where in RowBatch::text the text begins
-  std::size_t size = 0;      // of the text
-  double real = 0;
+  std::uint32_t size = 0;  // of a text
+  std::int64_t bits = 0;   // an integer, the bits of a real, or where in RowBatch::text a text begins
 };
 
 // Rows of one table, one after the other.
@@ -40,11 +40,12 @@ struct RowBatch {
   std::string text;  // of all cells
 
   void add(std::nullptr_t) { cells.emplace_back(); }
-  void add(std::int64_t value) { cells.push_back({.kind = Cell::Kind::integer, .integer = value}); }
-  void add(double value) { cells.push_back({.kind = Cell::Kind::real, .real = value}); }
+  void add(std::int64_t value) { cells.push_back({.kind = Cell::Kind::integer, .bits = value}); }
+  void add(double value) { cells.push_back({.kind = Cell::Kind::real, .bits = std::bit_cast<std::int64_t>(value)}); }
   void add(std::string_view value) {
-    cells.push_back(
-        {.kind = Cell::Kind::text, .integer = static_cast<std::int64_t>(text.size()), .size = value.size()});
+    cells.push_back({.kind = Cell::Kind::text,
+                     .size = static_cast<std::uint32_t>(value.size()),
+                     .bits = static_cast<std::int64_t>(text.size())});
     text.append(value);
   }
 };
@@ -86,6 +87,7 @@ class RowWriter {
   std::mutex mutex_;    // of everything below
   std::condition_variable changed_;
   std::deque<RowBatch> queue_;
+  std::vector<RowBatch> spare_;  // stored and empty: their memory is used again
   bool busy_ = false;
   bool stop_ = false;
   std::exception_ptr failure_;

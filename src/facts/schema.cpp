@@ -341,6 +341,9 @@ std::vector<Table> make_schema() {
         {"socket_timeout_s", "REAL", "how long the driver waits for an answer"},
         {"validation_timeout_s", "REAL", "how long a check may take"},
         {"abandon_timeout_s", "REAL", "a connection that is borrowed for longer is closed by the pool itself"},
+        {"tcp_keepalive_s", "REAL",
+         "how long a connection is silent before the driver's TCP keep-alive probes it, which keeps it alive for the "
+         "network, not for the server; NULL when the driver sets none"},
         {"client_idle_timeout_s", "REAL", "of a proxy: how long it lets its own clients be idle"},
         {"session_wait_timeout_s", "REAL", "wait_timeout that the pool sets for its own sessions; NULL: none"},
         {"interactive", "INTEGER", "1 when its sessions start with interactive_timeout"},

@@ -1,5 +1,6 @@
 #include "locks/lock_facts.h"
 
+#include <algorithm>
 #include <unordered_map>
 #include <utility>
 
@@ -50,6 +51,8 @@ class Facts {
       facts_.sources.push_back({row.text(0), row.text(1), row.integer(2), row.optional_text(3), row.optional_text(4)});
     });
     sessions();
+    reserve(facts_.metadata_locks, "metadata_locks");
+    reserve(facts_.transactions, "transactions");
     each(kMetadataLocks, [this](const Query& row) {
       facts_.metadata_locks.push_back({row.integer(0), row.integer(1), row.text(2) == "detached", row.text(3),
                                        row.text(4), row.text(5), row.text(6), row.text(7) == "GRANTED",
@@ -85,6 +88,16 @@ class Facts {
     while (query.next().value()) take(query);
   }
 
+  // Room for as many as the source had: growing step by step copies thousands of them again and again. A snapshot may
+  // say anything.
+  template <typename List>
+  void reserve(List& list, std::string_view source) {
+    constexpr std::int64_t kMost = 100'000;
+    const SourceStatus* status = facts_.source(source);
+    if (status != nullptr)
+      list.reserve(static_cast<std::size_t>(std::clamp<std::int64_t>(status->rows.value_or(0), 0, kMost)));
+  }
+
   void server() {
     each(kServer, [this](const Query& row) {
       const std::optional<Flavor> flavor = parse_flavor(row.text(0));
@@ -96,6 +109,8 @@ class Facts {
 
   void sessions() {
     std::unordered_map<std::int64_t, std::size_t> by_id;
+    reserve(facts_.sessions, "sessions");
+    by_id.reserve(facts_.sessions.capacity());
     each(kSessions, [&](const Query& row) {
       const std::int64_t id = row.integer(0).value_or(0);
       by_id[id] = facts_.sessions.size();

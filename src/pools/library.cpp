@@ -24,7 +24,7 @@ struct DerivedColumn {
   bool flag;
   bool required;
 };
-constexpr std::array<DerivedColumn, 23> kDerivedColumns{{
+constexpr std::array<DerivedColumn, 24> kDerivedColumns{{
     {"max_connections_per_process", false, true},
     {"longest_unchecked_idle_s", false, true},
     {"longest_silence_s", false, true},
@@ -47,6 +47,7 @@ constexpr std::array<DerivedColumn, 23> kDerivedColumns{{
     {"socket_timeout_s", false, false},
     {"validation_timeout_s", false, false},
     {"abandon_timeout_s", false, false},
+    {"tcp_keepalive_s", false, false},
     {"client_idle_timeout_s", false, false},
 }};
 

@@ -323,7 +323,7 @@ class Judge {
     if (const Value instead = contains(columns, "instead") ? lookup("instead") : Value{}; !is_null(instead))
       result.instead = text_of(instead);
     if (outcome == Outcome::fail) result.message = fill_template(rule_.message, lookup);
-    if (outcome == Outcome::fail) result.why = first_sentence(rule_.rationale);
+    if (outcome == Outcome::fail) result.why = why_;
     if (outcome == Outcome::fail) result.remedy = fill_template(rule_.remedy, lookup);
     if (outcome == Outcome::unknown) {
       const Value reason = contains(columns, "reason") ? lookup("reason") : Value{};
@@ -339,6 +339,7 @@ class Judge {
   Store& store_;
   const AuditedServer& server_;
   std::chrono::steady_clock::time_point deadline_;
+  std::string why_ = first_sentence(rule_.rationale);
   std::vector<const SourceState*> partial_;
   std::vector<RuleResult> results_;
 };
@@ -367,7 +368,8 @@ AuditResult judge_all(const std::vector<Rule>& rules, Store& store, const JudgeR
       if (timings != nullptr)
         (*timings)[rule.id] +=
             std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
-      std::move(results.begin(), results.end(), std::back_inserter(audit.results));
+      audit.results.insert(audit.results.end(), std::make_move_iterator(results.begin()),
+                           std::make_move_iterator(results.end()));
     }
   }
   return audit;

@@ -24,7 +24,8 @@ void prepare_heap() {
   mallopt(M_MMAP_THRESHOLD, kStep);
   constexpr std::uintptr_t kHugePage = 2 << 20;
   const auto begin = (reinterpret_cast<std::uintptr_t>(sbrk(0)) + kHugePage - 1) & ~(kHugePage - 1);
-  std::free(std::malloc(kHugePage));
+  void* volatile grows_it = std::malloc(kHugePage);  // volatile: or compilers leave both calls out
+  std::free(grows_it);
   const auto end = reinterpret_cast<std::uintptr_t>(sbrk(0));
   // Without them it is only slower.
   if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);

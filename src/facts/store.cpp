@@ -104,8 +104,6 @@ Store::Store(Tables tables) {
   db_.reset(db);
   check_store(db, code, "open");
   writer_ = std::make_unique<RowWriter>(db);
-  // A plan does not depend on what is bound: rules run as they were checked, without being prepared once more.
-  sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_QPSG, 1, nullptr);
   // Snapshots may be anybody's file: no code in their schema, no attached writes to schema tables.
   sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_limit(db, SQLITE_LIMIT_LENGTH, 64 << 20);

@@ -321,7 +321,7 @@ class Derivation {
     const SettingType type = library_.settings[index].type;
     for (Value* kept : {&state.declared, &state.effective}) {
       auto* text = std::get_if<std::string>(kept);
-      if (text == nullptr) continue;
+      if (text == nullptr || *text == kUnknownSetting) continue;
       if (type == SettingType::url || type == SettingType::options) *text = "(not kept: it may hold a password)";
       if (type == SettingType::sql) *text = without_secrets(*text);
     }

@@ -9,6 +9,7 @@
 #include "base/sql_text.h"
 #include "base/text.h"
 #include "pools/placeholder.h"
+#include "pools/session_overrides.h"
 
 namespace dbaudit {
 namespace {
@@ -170,9 +171,9 @@ void fit_to_library(ImportedPool& pool, const Library& library) {
     const Setting* setting = find_setting(library, value.key);
     if (setting == nullptr) {
       if (ignores_setting(library, value.key)) continue;
-      if (name_below(library, library.driver_options, value.key) ||
-          name_below(library, library.session_variables, value.key)) {
-        fitting.push_back(std::move(value));
+      const std::optional<std::string> variable = name_below(library, library.session_variables, value.key);
+      if (variable || name_below(library, library.driver_options, value.key)) {
+        if (!variable || !override_of(*variable, "").empty()) fitting.push_back(std::move(value));
         continue;
       }
       std::vector<std::string> names;

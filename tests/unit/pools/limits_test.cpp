@@ -120,10 +120,10 @@ TEST_CASE("a proxy ends its clients by its own clock") {
   const auto behind = [](std::int64_t wait_timeout, double idle, double transaction) {
     Store store;
     store.insert("server", {"server_id", "name", "flavor", "version", "reachable"}).row(1, "db", "mysql", "9.7.4", 1);
-    store.insert("global_variables", {"server_id", "wait_timeout"}).row(1, wait_timeout);
-    Insert pool = store.insert("pool", {"name", "via", "client_idle_timeout_s", "client_transaction_timeout_s"});
-    pool.row("api", "edge", Value{}, Value{});
-    pool.row("edge", Value{}, idle, transaction);
+    store.insert("global_variables", {"server_id", "wait_timeout", "autocommit"}).row(1, wait_timeout, "ON");
+    store.insert("pool", {"name", "via"}).row("api", "edge");
+    store.insert("pool", {"name", "client_idle_timeout_s", "client_transaction_timeout_s"})
+        .row("edge", idle, transaction);
     add_pool_limits(store);
     Query row = store.query(
         "SELECT idle_limit_s || ' ' || idle_limit_by || ', ' || transaction_limit_s || ' ' || transaction_limit_by "

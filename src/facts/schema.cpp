@@ -345,6 +345,8 @@ std::vector<Table> make_schema() {
         {"client_idle_timeout_s", "REAL", "of a proxy: how long it lets its own clients be idle"},
         {"client_transaction_timeout_s", "REAL", "of a proxy: how long it lets its own clients pause in a transaction"},
         {"max_clients", "REAL", "of a proxy: how many clients one process of it accepts"},
+        {"clients_keep_connections", "INTEGER",
+         "of a proxy: 1 when each client keeps a connection to the server also outside of a transaction"},
         {"interactive", "INTEGER", "1 when its sessions start with interactive_timeout"},
         {"session_wait_timeout_s", "REAL", "wait_timeout that the pool sets for its own sessions; NULL: none"},
         {"session_lock_wait_timeout_s", "REAL", "likewise lock_wait_timeout"},

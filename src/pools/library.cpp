@@ -24,7 +24,7 @@ struct DerivedColumn {
   bool flag;
   bool required;
 };
-constexpr std::array<DerivedColumn, 25> kDerivedColumns{{
+constexpr std::array<DerivedColumn, 26> kDerivedColumns{{
     {"max_connections_per_process", false, true},
     {"longest_unchecked_idle_s", false, true},
     {"longest_silence_s", false, true},
@@ -50,6 +50,7 @@ constexpr std::array<DerivedColumn, 25> kDerivedColumns{{
     {"client_idle_timeout_s", false, false},
     {"client_transaction_timeout_s", false, false},
     {"max_clients", false, false},
+    {"clients_keep_connections", true, false},
 }};
 
 double seconds_in(const std::string& unit) { return parse_duration("1" + unit)->count(); }

@@ -27,7 +27,7 @@ ORDER BY s.server_id
 
 constexpr const char* kPools = R"sql(
 SELECT name, server_name, via, resets_session, rolls_back_on_return, client_idle_timeout_s,
-       client_transaction_timeout_s, session_unknown, interactive, autocommit, session_wait_timeout_s,
+       client_transaction_timeout_s, clients_keep_connections, session_unknown, interactive, autocommit, session_wait_timeout_s,
        session_lock_wait_timeout_s, session_innodb_lock_wait_timeout_s, session_idle_transaction_timeout_s,
        session_idle_write_transaction_timeout_s, session_idle_readonly_transaction_timeout_s
 FROM pool
@@ -65,6 +65,7 @@ struct Sessions {
   std::optional<bool> rolls_back_on_return;
   std::optional<double> client_idle_timeout;         // of a proxy
   std::optional<double> client_transaction_timeout;  // of a proxy
+  bool clients_keep_connections = false;             // of a proxy
   SessionOverrides own;
 };
 
@@ -104,11 +105,12 @@ std::map<std::string, Sessions> read_pools(Store& store) {
     if (const std::optional<std::int64_t> flag = row.integer(4)) pool.rolls_back_on_return = *flag != 0;
     pool.client_idle_timeout = row.real(5);
     pool.client_transaction_timeout = row.real(6);
-    for (const std::string& name : split(row.text(7), ',')) {
+    pool.clients_keep_connections = row.integer(7).value_or(0) != 0;
+    for (const std::string& name : split(row.text(8), ',')) {
       if (!name.empty()) pool.own[std::string(trimmed(name))] = {};
     }
     const std::string prefix = "session_";
-    for (std::size_t column = 8; column < row.columns().size(); ++column) {
+    for (std::size_t column = 9; column < row.columns().size(); ++column) {
       std::string name = row.columns()[column];
       if (name.starts_with(prefix)) name = name.substr(prefix.size(), name.size() - prefix.size() - 2);  // "_s"
       if (const std::optional<double> value = row.real(column)) pool.own[name] = {SessionOverride::Kind::value, *value};
@@ -215,16 +217,17 @@ class Resolver {
     return found;
   }
 
-  // A proxy ends its clients by its own clock, whatever they SET. Inside a transaction it holds a connection to the
-  // server for the client, which the server ends by its own.
-  Limit through_proxy(std::optional<double> Sessions::*timeout, bool holds_connection) const {
+  // A proxy ends its clients by its own clock, whatever they SET. While it holds a connection to the server for a
+  // client, as it does inside a transaction, the server ends that by its own.
+  Limit through_proxy(std::optional<double> Sessions::*timeout, bool in_transaction) const {
     const auto proxy = pools_.find(*pool_.via);
     const std::string by = "the proxy " + *pool_.via;
     if (proxy == pools_.end() || !(proxy->second.*timeout)) return {std::nullopt, by};
-    const Limit own{proxy->second.*timeout, by};
-    if (!holds_connection || proxy->second.via) return own;
-    const Resolver behind(proxy->second, server_, pools_);
-    return shorter(shorter(own, behind.session_idle()), transaction_timeout());
+    Limit limit{proxy->second.*timeout, by};
+    if (proxy->second.via) return limit;
+    if (in_transaction || proxy->second.clients_keep_connections)
+      limit = shorter(limit, Resolver(proxy->second, server_, pools_).session_idle());
+    return in_transaction ? shorter(limit, transaction_timeout()) : limit;
   }
 
   const Sessions& pool_;

@@ -117,13 +117,13 @@ TEST_CASE("a transaction that is left open in the pool") {
 TEST_CASE("a proxy ends its clients by its own clock") {
   Case made("mysql", "9.7.4", kTimeouts, {{"via", std::string("edge")}, {"session_wait_timeout_s", 600.0}});
   CHECK(is_null(made.limit("idle_limit_s")));  // no such proxy was declared, so its limit is not known
-  const auto behind = [](std::int64_t wait_timeout, double idle, double transaction) {
+  const auto behind = [](std::int64_t wait_timeout, double idle, double transaction, int keep = 0) {
     Store store;
     store.insert("server", {"server_id", "name", "flavor", "version", "reachable"}).row(1, "db", "mysql", "9.7.4", 1);
     store.insert("global_variables", {"server_id", "wait_timeout", "autocommit"}).row(1, wait_timeout, "ON");
     store.insert("pool", {"name", "via"}).row("api", "edge");
-    store.insert("pool", {"name", "client_idle_timeout_s", "client_transaction_timeout_s"})
-        .row("edge", idle, transaction);
+    store.insert("pool", {"name", "client_idle_timeout_s", "client_transaction_timeout_s", "clients_keep_connections"})
+        .row("edge", idle, transaction, keep);
     add_pool_limits(store);
     Query row = store.query(
         "SELECT idle_limit_s || ' ' || idle_limit_by || ', ' || transaction_limit_s || ' ' || transaction_limit_by "
@@ -133,6 +133,7 @@ TEST_CASE("a proxy ends its clients by its own clock") {
   CHECK(behind(28800, 600, 20) == "600.0 the proxy edge, 20.0 the proxy edge");
   // Inside a transaction the proxy holds a connection that the server ends; outside it pings them.
   CHECK(behind(30, 600, 14400) == "600.0 the proxy edge, 30.0 wait_timeout");
+  CHECK(behind(30, 600, 14400, 1) == "30.0 wait_timeout, 30.0 wait_timeout");
 }
 
 TEST_CASE("Aurora takes the shorter of both timeouts") {

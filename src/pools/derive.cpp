@@ -10,7 +10,6 @@
 #include "base/text.h"
 #include "pools/describe_value.h"
 #include "pools/imported_pool.h"
-#include "pools/session_overrides.h"
 
 namespace dbaudit {
 namespace {
@@ -73,7 +72,8 @@ class Derivation {
   DerivedPool run() {
     take_defaults();
     take_declared();
-    take_url_options();
+    collect_options();
+    take_options();
     take_computed_defaults();
     for (std::size_t i = 0; i < library_.adjusts.size(); ++i) apply(i);
     for (std::size_t i = 0; i < library_.settings.size(); ++i) finish(i);
@@ -123,9 +123,7 @@ class Derivation {
     if (!is_null(state.declared)) return;
     const auto* text = imported.value.get<std::string>();
     if (text != nullptr && *text == kUnknownSetting) {
-      state.declared = *text;
-      state.origin = imported.origin;
-      values_[index] = {};
+      take_unknown(index, imported.origin);
     } else {
       take(imported, false);
       if (state.origin == "declared") state.origin = imported.origin;
@@ -151,11 +149,7 @@ class Derivation {
     declared_as_[index] = declared.key;
     if (change) changed_.insert(index);
     state.declared = written(declared.value);
-    if (unknown_value) {
-      state.origin = "declared as unknown";
-      values_[index] = {};
-      return;
-    }
+    if (unknown_value) return take_unknown(index, "declared as unknown");
     if (setting->since && pool_.version && *pool_.version < *setting->since) {
       return too_new(*setting, state, values_[index]);
     }
@@ -163,35 +157,87 @@ class Derivation {
     state.origin = change ? "proposed" : "declared";
   }
 
-  // What the URL says holds unless the setting itself is declared.
-  void take_url_options() {
-    if (!pool_.url) return;
-    for (const UrlOption& option : url_options(*pool_.url)) {
+  void take_unknown(std::size_t index, const std::string& origin) {
+    out_.settings[index].declared = std::string(kUnknownSetting);
+    out_.settings[index].origin = origin;
+    values_[index] = {};
+    unknown_.insert(index);
+  }
+
+  // In the order in which they win: those of the URL, and of MySQL's driver they do (ConnectionUrl.collectProperties),
+  // then what is declared beside it.
+  void collect_options() {
+    const auto add = [&](const UrlOption& option) {
+      const auto same = [&](const UrlOption& known) { return equals_ignoring_case(known.key, option.key); };
+      if (std::none_of(options_.begin(), options_.end(), same)) options_.push_back(option);
+    };
+    const UrlOption anything{std::string(kUnknownSetting), std::string(kUnknownSetting)};
+    if (pool_.url) url_ = *pool_.url;
+    if (url_ == kUnknownSetting) add(anything);
+    for (const UrlOption& option : url_options(url_)) add(option);
+    for (const SettingType type : {SettingType::url, SettingType::options}) {
+      if (type == SettingType::url && pool_.url) continue;
       for (std::size_t i = 0; i < library_.settings.size(); ++i) {
-        const Setting& setting = library_.settings[i];
-        if (setting.url_option.empty() || !equals_ignoring_case(setting.url_option, option.key)) continue;
-        SettingState& state = out_.settings[i];
-        if (!is_null(state.declared)) continue;
-        if (option.value == kUnknownSetting) {  // a placeholder in an imported URL
-          state.declared = option.value;
-          state.origin = "not known in the url";
-          values_[i] = {};
-          continue;
-        }
-        const Result<Value> value = setting_value(setting, TomlValue{option.value, pool_.url_line});
-        if (!value) {
-          problem(pool_.url_line, fmt::format("option '{}' in its url: {}", setting.url_option, value.error().message));
-          continue;
-        }
-        state.declared = option.value;
-        state.origin = "declared in the url";
-        values_[i] = *value;
+        if (library_.settings[i].type != type) continue;
+        if (unknown_.contains(i)) add(anything);
+        const auto* text = std::get_if<std::string>(&values_[i]);
+        if (text == nullptr) continue;
+        if (type == SettingType::url) url_ = *text;
+        for (const UrlOption& option : type == SettingType::url ? url_options(*text) : property_options(*text))
+          add(option);
+      }
+    }
+    for_each_below(library_.driver_options, [&](const std::string& name, const std::string& value) {
+      add({name, value});
+    });
+  }
+
+  // Declared keys that match one of the globs: what stands for *, and the value. What wins comes first.
+  template <typename Use>
+  void for_each_below(const std::vector<std::string>& globs, const Use& use) {
+    for (const auto* list : {&pool_.changed_settings, &pool_.settings, &pool_.imported_settings}) {
+      for (const DeclaredSetting& declared : *list) {
+        if (find_setting(library_, declared.key) != nullptr) continue;
+        if (const std::optional<std::string> name = name_below(library_, globs, declared.key))
+          use(*name, text_of(written(declared.value)));
       }
     }
   }
 
+  // What the driver is told holds unless the setting itself is declared.
+  void take_options() {
+    for (std::size_t i = 0; i < library_.settings.size(); ++i) {
+      const Setting& setting = library_.settings[i];
+      SettingState& state = out_.settings[i];
+      if (setting.url_option.empty() || !is_null(state.declared)) continue;
+      const auto named = [&](std::string_view name) {
+        return std::find_if(options_.begin(), options_.end(),
+                            [&](const UrlOption& option) { return equals_ignoring_case(option.key, name); });
+      };
+      const auto option = named(setting.url_option);
+      if (option == options_.end()) {
+        if (named(kUnknownSetting) != options_.end()) take_unknown(i, "not known: the url is hidden");
+        continue;
+      }
+      if (option->value == kUnknownSetting) {  // a placeholder in an imported URL
+        take_unknown(i, "not known in the url");
+        continue;
+      }
+      const Result<Value> value = setting_value(setting, TomlValue{option->value, pool_.url_line});
+      if (!value) {
+        problem(pool_.url_line, fmt::format("option '{}' in its url: {}", setting.url_option, value.error().message));
+        continue;
+      }
+      state.declared = option->value;
+      state.origin = "declared in the url";
+      values_[i] = *value;
+    }
+  }
+
   void unknown(const DeclaredSetting& declared) {
-    if (ignores_setting(library_, declared.key)) return;
+    if (ignores_setting(library_, declared.key) || name_below(library_, library_.driver_options, declared.key) ||
+        name_below(library_, library_.session_variables, declared.key))
+      return;
     std::vector<std::string> names;
     for (const Setting& setting : library_.settings) {
       if (setting.behaviour) continue;
@@ -275,8 +321,8 @@ class Derivation {
     const SettingType type = library_.settings[index].type;
     for (Value* kept : {&state.declared, &state.effective}) {
       auto* text = std::get_if<std::string>(kept);
-      if (text == nullptr) continue;
-      if (type == SettingType::url) *text = "(not kept: it may hold a password)";
+      if (text == nullptr || *text == kUnknownSetting) continue;
+      if (type == SettingType::url || type == SettingType::options) *text = "(not kept: it may hold a password)";
       if (type == SettingType::sql) *text = without_secrets(*text);
     }
   }
@@ -299,43 +345,73 @@ class Derivation {
     }
   }
 
-  // In the order in which they reach the session: what the library always sets, the URL's options, then statements.
+  // In the order in which they reach the session: the driver's options, the pool's statements, and then what the
+  // library sets by itself, unless its description says that statements come later.
   void session_overrides() {
-    SessionOverrides found;
-    for (std::size_t i = 0; i < out_.derived.size(); ++i) {
-      const std::optional<double> number = number_of(out_.derived[i]);
-      if (library_.derived[i].column == "session_wait_timeout_s") found.wait_timeout_s = number;
-      if (library_.derived[i].column == "interactive" && number) found.interactive = *number != 0;
-    }
-    bool has_url = pool_.url.has_value();
-    if (has_url) found = combined(found, read(overrides_in_url(*pool_.url), pool_.url_line));
-    for (const SettingType type : {SettingType::url, SettingType::sql}) {
-      for (std::size_t i = 0; i < library_.settings.size(); ++i) {
-        const auto* text = std::get_if<std::string>(&values_[i]);
-        if (library_.settings[i].type != type || text == nullptr) continue;
-        if (type == SettingType::url && has_url) continue;
-        found = combined(
-            found, read(type == SettingType::url ? overrides_in_url(*text) : overrides_in_sql(*text), line_of(i)));
+    const SessionOverrides statements = overrides_in_statements();
+    out_.session = combined(driver_options(), statements);
+    for (const Derived& derived : library_.derived) {
+      const std::optional<std::pair<std::string, SessionOverride>> own = override_by(derived);
+      if (!own) {
+        // COM_RESET_CONNECTION takes back what was only set for the session.
+        if (derived.column == "autocommit" && derived_number("resets_session").value_or(0) != 0)
+          out_.session.erase(derived.column);
+        continue;
       }
+      const bool option = own->first == kInteractive && out_.session.contains(own->first);
+      if (!option && !(derived.statements_win && statements.contains(own->first)))
+        out_.session[own->first] = own->second;
     }
-    out_.session_wait_timeout_s = found.wait_timeout_s;
-    out_.interactive = found.interactive;
   }
 
-  SessionOverrides read(SessionOverrides found, int line) {
-    for (const std::string& text : found.not_understood) {
-      problem(line, fmt::format("the value in '{}' cannot be judged; write a number of seconds", printable(text)));
+  // MySQL's JDBC driver switches autocommit on after the session variables of its URL, MariaDB's did so before them up
+  // to version 2 (ConnectionImpl.handleAutoCommitDefaults; CONJ-269). Other drivers leave it as the server has it.
+  [[nodiscard]] SessionOverrides driver_options() const {
+    const SessionOverrides options = overrides_in_options(options_);
+    const SessionOverrides on{{"autocommit", {SessionOverride::Kind::value, 1}}};
+    Driver driver = parse_driver(pool_.driver.value_or(""));
+    if (driver.name.empty() && url_.starts_with("jdbc:mysql:")) driver.name = "mysql-connector-j";
+    if (driver.name.starts_with("mysql-connector-j")) return combined(options, on);
+    if (driver.name == "mariadb-java-client" && driver.version && *driver.version < Version{3, 0, 0})
+      return combined(on, options);
+    return options;
+  }
+
+  [[nodiscard]] std::optional<double> derived_number(std::string_view column) const {
+    for (std::size_t i = 0; i < out_.derived.size(); ++i) {
+      if (library_.derived[i].column == column) return number_of(out_.derived[i]);
+    }
+    return std::nullopt;
+  }
+
+  // What a derived fact does to the session: nothing where it is NULL, unless that is because a setting is unknown.
+  [[nodiscard]] std::optional<std::pair<std::string, SessionOverride>> override_by(const Derived& derived) const {
+    const std::string name = derived.column == "session_wait_timeout_s" ? "wait_timeout" : derived.column;
+    if (name != "wait_timeout" && name != kInteractive && name != "autocommit") return std::nullopt;
+    if (const std::optional<double> number = derived_number(derived.column))
+      return std::pair{name, SessionOverride{SessionOverride::Kind::value, *number}};
+    if (depends_on_unknown(derived)) return std::pair{name, SessionOverride{}};
+    return std::nullopt;
+  }
+
+  [[nodiscard]] bool depends_on_unknown(const Derived& derived) const {
+    if (unknown_.empty()) return false;
+    const std::vector<std::size_t> inputs = names_in(derived.sql, sql_names(library_));
+    return std::any_of(inputs.begin(), inputs.end(), [&](std::size_t input) { return unknown_.contains(input); });
+  }
+
+  SessionOverrides overrides_in_statements() {
+    SessionOverrides found;
+    for_each_below(library_.session_variables, [&](const std::string& name, const std::string& value) {
+      found.merge(override_of(name, value));  // the first one stays
+    });
+    for (std::size_t i = 0; i < library_.settings.size(); ++i) {
+      if (library_.settings[i].type != SettingType::sql) continue;
+      if (unknown_.contains(i)) found = combined(found, unknown_statements());
+      const auto* text = std::get_if<std::string>(&values_[i]);
+      if (text != nullptr) found = combined(found, overrides_in_sql(*text));
     }
     return found;
-  }
-
-  [[nodiscard]] int line_of(std::size_t setting) const {
-    for (const auto* list : {&pool_.changed_settings, &pool_.settings, &pool_.imported_settings}) {
-      for (const DeclaredSetting& declared : *list) {
-        if (find_setting(library_, declared.key) == &library_.settings[setting]) return declared.value.line;
-      }
-    }
-    return pool_.line;
   }
 
   const Pool& pool_;
@@ -345,6 +421,9 @@ class Derivation {
   std::vector<Value> values_;
   std::map<std::size_t, std::string> declared_as_;
   std::set<std::size_t> changed_;  // settings that a proposed change decides
+  std::set<std::size_t> unknown_;  // settings whose values are declared to be unknown
+  std::string url_;
+  std::vector<UrlOption> options_;  // of the driver; {unknown, unknown} where some are hidden
   DerivedPool out_;
 };
 
@@ -386,8 +465,15 @@ const std::vector<std::string> kPoolColumns{"name",
                                             "longest_hold_time_s",
                                             "longest_query_s",
                                             "rolls_back_on_error",
-                                            "session_wait_timeout_s",
+                                            "autocommit",
                                             "interactive",
+                                            "session_wait_timeout_s",
+                                            "session_lock_wait_timeout_s",
+                                            "session_innodb_lock_wait_timeout_s",
+                                            "session_idle_transaction_timeout_s",
+                                            "session_idle_write_transaction_timeout_s",
+                                            "session_idle_readonly_transaction_timeout_s",
+                                            "session_unknown",
                                             "validation_log",
                                             "dead_log",
                                             "exhausted_log"};
@@ -396,7 +482,8 @@ const std::vector<std::string> kPoolColumns{"name",
 std::vector<std::string> fact_columns() {
   std::vector<std::string> columns;
   for (const std::string& column : derived_columns()) {
-    if (column != "session_wait_timeout_s" && column != "interactive") columns.push_back(column);
+    if (column != "session_wait_timeout_s" && column != "interactive" && column != "autocommit")
+      columns.push_back(column);
   }
   return columns;
 }
@@ -422,6 +509,16 @@ void insert_pool(Insert& insert, const Pool& pool, const Library& library, const
     if (!found && column == "keeps_connections") return std::int64_t{1};
     return found.value_or(Value{});
   };
+  const auto session = [&](std::string_view variable) -> Value {
+    const auto found = derived.session.find(variable);
+    if (found == derived.session.end() || found->second.kind != SessionOverride::Kind::value) return {};
+    return found->second.value;
+  };
+  const Value interactive = session(kInteractive);
+  std::set<std::string, std::less<>> unknown;
+  for (const auto& [name, value] : derived.session) {
+    if (value.kind == SessionOverride::Kind::unknown) unknown.insert(name);
+  }
   std::vector<Value> cells{cell(pool.name),
                            cell(pool.server),
                            cell(pool.library),
@@ -442,8 +539,15 @@ void insert_pool(Insert& insert, const Pool& pool, const Library& library, const
                            cell(seconds(pool.longest_hold_time)),
                            cell(seconds(pool.longest_query)),
                            cell(pool.rolls_back_on_error),
-                           cell(derived.session_wait_timeout_s),
-                           cell(derived.interactive.value_or(false)),
+                           session("autocommit"),
+                           is_null(interactive) && !unknown.contains(kInteractive) ? cell(false) : interactive,
+                           session("wait_timeout"),
+                           session("lock_wait_timeout"),
+                           session("innodb_lock_wait_timeout"),
+                           session("idle_transaction_timeout"),
+                           session("idle_write_transaction_timeout"),
+                           session("idle_readonly_transaction_timeout"),
+                           cell(unless_empty(join({unknown.begin(), unknown.end()}, ", "))),
                            cell(unless_empty(library.validation_log)),
                            cell(unless_empty(library.dead_log)),
                            cell(unless_empty(library.exhausted_log))};

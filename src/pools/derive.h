@@ -10,6 +10,7 @@
 #include "pools/library.h"
 #include "pools/library_sql.h"
 #include "pools/pool.h"
+#include "pools/session_overrides.h"
 
 namespace dbaudit {
 
@@ -29,8 +30,7 @@ struct SettingState {
 struct DerivedPool {
   std::vector<SettingState> settings;  // one for each of Library::settings
   std::vector<Value> derived;          // one for each of Library::derived; empty when they could not be evaluated
-  std::optional<double> session_wait_timeout_s;
-  std::optional<bool> interactive;
+  SessionOverrides session;            // autocommit among them also where a setting of the library decides it
 };
 
 // Pure apart from the prepared statements in `sql`. Unknown settings and values of a wrong type or unit are problems in

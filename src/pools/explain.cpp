@@ -12,6 +12,7 @@
 #include "pools/describe_value.h"
 #include "pools/imported_pool.h"
 #include "pools/library_sql.h"
+#include "pools/session_overrides.h"
 
 namespace dbaudit {
 namespace {
@@ -65,6 +66,7 @@ std::string setting_text(const Setting& setting) {
   std::string type(setting.type == SettingType::sql ? "SQL" : to_string(setting.type));
   if (setting.type == SettingType::duration) type += " in " + setting.unit_name;
   if (setting.type == SettingType::url) type = "URL";
+  if (setting.type == SettingType::options) type = "options of the driver";
   std::string out = fmt::format("  {}  ({})\n", setting.name, type);
   out += block("", 6, fmt::format("{} Default: {}.", setting.doc, default_text(setting)));
   if (setting.since) {
@@ -239,10 +241,15 @@ std::string facts_part(const Library& library, const std::map<std::string, Setti
     if (!inputs.empty()) out += block("", 6, "from " + join(inputs, ", "));
     if (!derived.says.empty()) out += block("", 6, derived.says);
   }
-  const Value timeout = pool.at("session_wait_timeout_s");
-  if (!is_null(timeout)) {
-    out += fmt::format("  session_wait_timeout_s = {}\n", derived_text(timeout, "session_wait_timeout_s", false));
+  for (const std::string_view variable : kSessionVariables) {
+    const std::string column = fmt::format("session_{}_s", variable);
+    if (variable == "autocommit" || is_null(pool.at(column))) continue;
+    out += fmt::format("  {} = {}\n", column, derived_text(pool.at(column), column, false));
     out += block("", 6, "set for its own sessions by the pool, its URL or its first statement");
+  }
+  if (const std::string unknown = pool.text("session_unknown"); !unknown.empty()) {
+    out += "  session_unknown\n";
+    out += block("", 6, "it sets these for its own sessions, and nobody can tell to what: " + unknown);
   }
   if (pool.number("interactive") != 0) {
     out += "  interactive = yes\n";

@@ -70,7 +70,7 @@ std::string django_instructions() {
   import django, json
   from django.conf import settings
   keep = ("ENGINE", "USER", "CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "AUTOCOMMIT", "ATOMIC_REQUESTS")
-  options = ("init_command", "connect_timeout", "read_timeout", "write_timeout", "isolation_level")
+  options = ("init_command", "connect_timeout", "read_timeout", "write_timeout", "isolation_level", "client_flag")
   def public(database):
       out = {key: database[key] for key in keep if key in database}
       chosen = database.get("OPTIONS", {})

@@ -32,6 +32,10 @@ void take_settings(ImportedPool& pool, const DocNode& node, const std::string& p
       take_settings(pool, value, prefix + member->key + ".", file);
     } else if (value.is_scalar()) {
       add_setting(pool, prefix + member->key, toml_scalar(value.text, value.line), file);
+    } else if (key == "flags") {
+      std::vector<std::string> flags;
+      for (const DocNode& flag : value.items) flags.push_back(flag.text);
+      add_setting(pool, prefix + key, {join(flags, ","), value.line}, file);
     }
   }
 }

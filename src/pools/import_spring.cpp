@@ -321,10 +321,22 @@ bool is_driver_option(const Property& property) {
          (property.path.front() == "datasourceproperties" || property.path.front() == "datasource");
 }
 
+// tomcat.connection-properties, dbcp2.connection-properties, druid.connect-properties
+bool is_property_list(const Property& property) {
+  return property.path.size() == 1 &&
+         (property.path.front() == "connectionproperties" || property.path.front() == "connectproperties");
+}
+
 // After the URL is known: they are options of it.
 void add_driver_options(ImportedPool& pool, const std::vector<Property>& properties, const std::string& file) {
   for (const Property& property : properties) {
     if (is_driver_option(property)) add_url_option(pool, property.names.back(), property.value, property.line, file);
+  }
+}
+
+void add_property_lists(ImportedPool& pool, const std::vector<Property>& properties, const std::string& file) {
+  for (const Property& property : properties) {
+    if (is_property_list(property)) add_property_options(pool, property.value, property.line, file);
   }
 }
 
@@ -334,7 +346,7 @@ void take_setting(ImportedPool& pool, const Property& property, const std::strin
     add_url(pool, property.value, property.line, file);
   } else if (first == "username" || first == "user") {
     add_text_key(pool, "user", property.value, property.line, file);
-  } else if (is_driver_option(property)) {
+  } else if (is_driver_option(property) || is_property_list(property)) {
     return;  // add_driver_options()
   } else if (property.value.empty()) {
     return;
@@ -402,8 +414,12 @@ std::optional<ImportedPool> pool_of(const DataSource& source, const std::string&
     left_out.push_back({source.prefix, "", "it is not MySQL's or MariaDB's"});
     return std::nullopt;
   }
-  if (section != source.sections.end()) add_driver_options(pool, section->second, file);
+  if (section != source.sections.end()) {
+    add_driver_options(pool, section->second, file);
+    add_property_lists(pool, section->second, file);
+  }
   add_driver_options(pool, source.direct, file);
+  if (!boots) add_property_lists(pool, source.direct, file);
   for (const auto& [other, properties] : source.sections) {
     if (other == chosen.section) continue;
     pool.left_out.push_back({source.prefix + "." + other, origin_of(file, properties.front().line),

@@ -66,17 +66,6 @@ void take_library(ImportedPool& pool, const XmlElement& element, const std::stri
   pool.left_out.push_back({"factory", origin_of(file, line_of(element, "factory")), "dbaudit knows no such factory"});
 }
 
-// connectionProperties="socketTimeout=30000;sessionVariables=wait_timeout=600"
-void take_connection_properties(ImportedPool& pool, const DocProperty& written, const std::string& file) {
-  for (const std::string& property : split(written.value, ';')) {
-    const std::size_t equals = property.find('=');
-    if (equals == std::string::npos) continue;
-    const std::string key(trimmed(std::string_view(property).substr(0, equals)));
-    if (to_lower(key) == "user") continue;
-    add_url_option(pool, key, std::string(trimmed(std::string_view(property).substr(equals + 1))), written.line, file);
-  }
-}
-
 std::optional<ImportedPool> pool_of(const XmlElement& element, const std::string& file,
                                     std::vector<LeftOut>& left_out) {
   ImportedPool pool;
@@ -100,7 +89,7 @@ std::optional<ImportedPool> pool_of(const XmlElement& element, const std::string
   for (const DocProperty& one : element.attributes) {
     if (is_of_resource(one.key)) continue;
     if (one.key == "connectionProperties") {
-      take_connection_properties(pool, one, file);
+      add_property_options(pool, one.value, one.line, file);
       continue;
     }
     const auto unused = std::find_if(kNotUsedByDbcp2.begin(), kNotUsedByDbcp2.end(),

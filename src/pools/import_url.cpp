@@ -35,17 +35,8 @@ bool is_host_part(std::string_view text) {
   return true;
 }
 
-// Options that overrides_in_url() reads.
-bool sets_session(const std::string& key) {
-  const std::string plain = to_lower(key);
-  for (const std::string_view name :
-       {"sessionvariables", "wait_timeout", "initsql", "init_command", "interactiveclient", "client_flag"}) {
-    if (plain == name) return true;
-  }
-  return false;
-}
-
-// Options that matter to a pool stay; those that hold secrets or placeholders go. Nothing when they are not options.
+// Options that matter to a pool stay, those that hold secrets go, and of those with placeholders what is known: that
+// they are there. Nothing when they are not options.
 std::optional<std::string> kept_options(std::string_view text, PublicUrl& out) {
   std::string kept;
   for (const std::string& option : split(text, '&')) {
@@ -59,8 +50,8 @@ std::optional<std::string> kept_options(std::string_view text, PublicUrl& out) {
     }
     const bool hidden = placeholder_in(option).has_value();
     if (hidden) out.hidden.push_back(printable(bounded(key, 60)));
-    if (hidden && (sets_session(key) || placeholder_in(key))) continue;  // nobody could judge the rest of it
-    kept += (kept.empty() ? "?" : "&") + (hidden ? key + "=" + std::string(kUnknownSetting) : option);
+    const std::string name = placeholder_in(key) ? std::string(kUnknownSetting) : key;
+    kept += (kept.empty() ? "?" : "&") + (hidden ? name + "=" + std::string(kUnknownSetting) : option);
   }
   return kept;
 }
@@ -171,6 +162,8 @@ bool add_url(ImportedPool& pool, const std::string& url, int line, const std::st
       pool.left_out.push_back({"url", origin,
                                hidden ? *hidden + " hides it, and so the options in it"
                                       : "it cannot be taken apart, so that nothing of a password would be kept"});
+      // There is one, and what it says is in force.
+      add_key(pool, "url", {std::string(kUnknownSetting), line}, file);
     }
     return true;
   }
@@ -189,12 +182,10 @@ void add_url_option(ImportedPool& pool, const std::string& key, const std::strin
                     const std::string& file) {
   if (is_secret_key(key)) return;
   const std::string origin = origin_of(file, line);
-  if (const auto hidden = placeholder_in(value)) {
-    pool.left_out.push_back({key, origin, *hidden + " hides it"});
-    return;
-  }
+  const auto hidden = placeholder_in(value);
+  if (hidden) pool.left_out.push_back({key, origin, *hidden + " hides it"});
   std::string encoded;
-  for (const char c : value) {
+  for (const char c : hidden ? std::string(kUnknownSetting) : value) {
     if (c == '%' || c == '&' || c == '+' || c == '#' || c == ' ') {
       encoded += fmt::format("%{:02X}", static_cast<unsigned char>(c));
     } else {
@@ -211,6 +202,16 @@ void add_url_option(ImportedPool& pool, const std::string& key, const std::strin
   if (text == nullptr) return;
   *text += (text->find('?') == std::string::npos ? "?" : "&") + key + "=" + encoded;
   url->remark += fmt::format("{}{} from {}", url->remark.empty() ? "" : ", ", key, origin);
+}
+
+void add_property_options(ImportedPool& pool, const std::string& properties, int line, const std::string& file) {
+  const std::vector<UrlOption> options = property_options(properties);
+  if (options.empty() && placeholder_in(properties)) {  // which options, is hidden as well
+    add_url_option(pool, std::string(kUnknownSetting), properties, line, file);
+  }
+  for (const UrlOption& option : options) {
+    if (to_lower(option.key) != "user") add_url_option(pool, option.key, option.value, line, file);
+  }
 }
 
 bool looks_like_url(std::string_view text) {

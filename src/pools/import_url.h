@@ -17,19 +17,22 @@ struct PublicUrl {
   std::string user;    // the account, when it is written there; never the password
   bool is_mysql = false;
   std::vector<std::string> dropped;  // names of options that may hold secrets, and were left out
-  std::vector<std::string> hidden;   // names of options with placeholders; those of the driver are kUnknownSetting
+  std::vector<std::string> hidden;   // names of options with placeholders; their values are kUnknownSetting
 };
 
 // Nothing when it is no URL that can be taken apart with certainty, so that no part of a password is taken for a host.
 std::optional<PublicUrl> public_url(std::string_view url);
 
-// Adds `url`, and `user` and `driver` where it names them. A placeholder instead of the URL is left out and said;
-// inside of it, it matters only among the options. False: it is another database's.
+// Adds `url`, and `user` and `driver` where it names them. A placeholder instead of the URL makes it kUnknownSetting;
+// inside of it, it matters only among the options. Both are said. False: it is another database's.
 bool add_url(ImportedPool& pool, const std::string& url, int line, const std::string& file);
 
 // Adds an option that is written elsewhere (Tomcat's connectionProperties, Hikari's dataSource.*) to the URL.
 void add_url_option(ImportedPool& pool, const std::string& key, const std::string& value, int line,
                     const std::string& file);
+
+// Adds connectionProperties="socketTimeout=30000;sessionVariables=wait_timeout=600" of Tomcat and DBCP2 to the URL.
+void add_property_options(ImportedPool& pool, const std::string& properties, int line, const std::string& file);
 
 // Whether a whole file or argument looks like one URL.
 bool looks_like_url(std::string_view text);

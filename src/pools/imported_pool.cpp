@@ -9,6 +9,7 @@
 #include "base/sql_text.h"
 #include "base/text.h"
 #include "pools/placeholder.h"
+#include "pools/session_overrides.h"
 
 namespace dbaudit {
 namespace {
@@ -170,6 +171,11 @@ void fit_to_library(ImportedPool& pool, const Library& library) {
     const Setting* setting = find_setting(library, value.key);
     if (setting == nullptr) {
       if (ignores_setting(library, value.key)) continue;
+      const std::optional<std::string> variable = name_below(library, library.session_variables, value.key);
+      if (variable || name_below(library, library.driver_options, value.key)) {
+        if (!variable || !override_of(*variable, "").empty()) fitting.push_back(std::move(value));
+        continue;
+      }
       std::vector<std::string> names;
       for (const Setting& known : library.settings) {
         if (!known.behaviour) names.push_back(known.name);
@@ -180,7 +186,8 @@ void fit_to_library(ImportedPool& pool, const Library& library) {
       continue;
     }
     const auto* text = value.value.get<std::string>();
-    if (setting->type == SettingType::url) continue;  // it is the key `url`, without what it must not keep
+    // They are in the key `url`, without what it must not keep.
+    if (setting->type == SettingType::url || setting->type == SettingType::options) continue;
     if (text != nullptr && *text == "none" && !setting->none && setting->type != SettingType::text) {
       pool.left_out.push_back({setting->name, value.origin, "it is empty"});
       continue;

@@ -12,9 +12,6 @@
 
 namespace dbaudit {
 
-// The value of a setting that the file leaves to its deployment. Such a setting is not at its default, it is unknown.
-inline constexpr std::string_view kUnknownSetting = "unknown";
-
 // More pools than this are no configuration; importers stop there, and import_pools() says so.
 inline constexpr std::size_t kMostPools = 500;
 

@@ -16,7 +16,7 @@ namespace dbaudit {
 namespace {
 
 const std::vector<std::string> kTimeUnits{"ms", "s", "m", "h", "d"};
-const std::vector<std::string> kTypes{"duration", "count", "number", "bool", "text", "sql", "url"};
+const std::vector<std::string> kTypes{"duration", "count", "number", "bool", "text", "sql", "url", "options"};
 
 // Columns of the fact table `pool` that a description fills.
 struct DerivedColumn {
@@ -24,7 +24,7 @@ struct DerivedColumn {
   bool flag;
   bool required;
 };
-constexpr std::array<DerivedColumn, 24> kDerivedColumns{{
+constexpr std::array<DerivedColumn, 27> kDerivedColumns{{
     {"max_connections_per_process", false, true},
     {"longest_unchecked_idle_s", false, true},
     {"longest_silence_s", false, true},
@@ -49,6 +49,9 @@ constexpr std::array<DerivedColumn, 24> kDerivedColumns{{
     {"abandon_timeout_s", false, false},
     {"tcp_keepalive_s", false, false},
     {"client_idle_timeout_s", false, false},
+    {"client_transaction_timeout_s", false, false},
+    {"max_clients", false, false},
+    {"clients_keep_connections", true, false},
 }};
 
 double seconds_in(const std::string& unit) { return parse_duration("1" + unit)->count(); }
@@ -149,14 +152,15 @@ Result<Value> text_value(const Setting& setting, const TomlValue& value) {
     return Value{std::string(*flag ? "true" : "false")};
   }
   const auto* items = value.get<TomlArray>();
-  if (items == nullptr || setting.type != SettingType::sql) return wrong(setting, value, "a string");
-  std::vector<std::string> statements;
+  const bool list = setting.type == SettingType::sql || setting.type == SettingType::text;
+  if (items == nullptr || !list) return wrong(setting, value, "a string");
+  std::vector<std::string> parts;
   for (const TomlValue& item : *items) {
     const auto* text = item.get<std::string>();
     if (text == nullptr) return wrong(setting, item, "an array of strings");
-    statements.push_back(*text);
+    parts.push_back(*text);
   }
-  return Value{join(statements, "; ")};
+  return Value{join(parts, setting.type == SettingType::sql ? "; " : ", ")};
 }
 
 // --- reading a description
@@ -181,6 +185,8 @@ class DescriptionReader {
     time_unit_ = root_.one_of("time_unit", kTimeUnits).value_or("");
     library_.relaxed_names = root_.boolean("relaxed_names").value_or(false);
     library_.ignored_settings = root_.texts("ignored_settings");
+    library_.driver_options = names_below("driver_options");
+    library_.session_variables = names_below("session_variables");
     read_settings("settings", false);
     read_settings("behaviour", true);
     check_names();
@@ -192,6 +198,14 @@ class DescriptionReader {
   }
 
  private:
+  std::vector<std::string> names_below(const std::string& key) {
+    std::vector<std::string> globs = root_.texts(key);
+    for (const std::string& glob : globs) {
+      if (!glob.ends_with(".*")) root_.problem(key, fmt::format("'{}' must end in .*: \"{}\" does not", key, glob));
+    }
+    return globs;
+  }
+
   void read_settings(const std::string& key, bool behaviour) {
     const TomlValue* table = root_.table(key);
     if (table == nullptr) {
@@ -373,6 +387,7 @@ class DescriptionReader {
       TomlReader inner(*entry, file_, fmt::format("[derive.{}]", name), problems_);
       Derived derived{name, column.flag, inner.required_text("sql"), inner.text("says").value_or(""),
                       inner.line_of("sql")};
+      if (column.name == "autocommit") derived.statements_win = inner.boolean("statements_win").value_or(false);
       inner.finish();
       if (!derived.sql.empty()) library_.derived.push_back(std::move(derived));
     }
@@ -448,6 +463,20 @@ const Setting* find_setting(const Library& library, std::string_view declared_ke
     if (answers(setting.name) || std::any_of(setting.aliases.begin(), setting.aliases.end(), answers)) return &setting;
   }
   return nullptr;
+}
+
+std::optional<std::string> name_below(const Library& library, const std::vector<std::string>& globs,
+                                      std::string_view declared_key) {
+  const auto plain = [&](std::string_view name) { return library.relaxed_names ? relaxed(name) : std::string(name); };
+  for (const std::string& glob : globs) {
+    const std::string prefix = plain(std::string_view(glob).substr(0, glob.size() - 1));
+    for (std::size_t dot = declared_key.find('.'); dot != std::string_view::npos;
+         dot = declared_key.find('.', dot + 1)) {
+      if (plain(declared_key.substr(0, dot + 1)) == prefix && dot + 1 < declared_key.size())
+        return std::string(declared_key.substr(dot + 1));
+    }
+  }
+  return std::nullopt;
 }
 
 bool ignores_setting(const Library& library, std::string_view declared_key) {

@@ -6,6 +6,8 @@
 //   time_unit = "ms"                 unit of bare numbers: ms, s, m, h or d; a setting's own `unit` wins
 //   relaxed_names = true             maximum-pool-size and MAXIMUM_POOL_SIZE mean maximumPoolSize
 //   ignored_settings = ["poolName"]  accepted and not looked at (globs); never stored
+//   driver_options = ["dataSource.*"]     what stands for * is an option of the driver, as in the URL
+//   session_variables = ["variables.*"]   what stands for * is a session variable that the library sets
 //   [settings.NAME]                  type, unit, default, default_by_version, default_sql, aliases, none, since, doc,
 //   ... [behaviour.NAME]                 like a setting, but nobody can declare it: it depends on the version only
 //   [[adjust]]                       in order, what the library itself does with values
@@ -35,8 +37,9 @@ enum class SettingType {
   number,
   boolean,
   text,
-  sql,  // statements run on every new connection: searched for SET wait_timeout; stored without secrets
-  url,  // connection URL: searched likewise, never stored
+  sql,      // statements run on every new connection: searched for SET wait_timeout; stored without secrets
+  url,      // connection URL: searched likewise, never stored
+  options,  // "name=value;name=value" for the driver, like those of the URL, never stored
 };
 
 std::string_view to_string(SettingType type);
@@ -91,6 +94,7 @@ struct Derived {
   std::string sql;
   std::string says;  // how to read it, in a sentence
   int line = 0;
+  bool statements_win = false;  // of autocommit: the pool sets it before it runs its statements
 };
 
 struct Library {
@@ -104,6 +108,8 @@ struct Library {
   std::vector<Adjust> adjusts;
   std::vector<Derived> derived;
   std::vector<std::string> ignored_settings;
+  std::vector<std::string> driver_options;     // globs that end in *
+  std::vector<std::string> session_variables;  // likewise
   std::string validation_log;
   std::string dead_log;
   std::string exhausted_log;
@@ -114,6 +120,10 @@ std::vector<std::string> derived_columns();
 
 // The setting with this name or alias that a user may declare; null when there is none.
 const Setting* find_setting(const Library& library, std::string_view declared_key);
+
+// What stands for the * when `declared_key` matches one of the globs (driver_options, session_variables).
+std::optional<std::string> name_below(const Library& library, const std::vector<std::string>& globs,
+                                      std::string_view declared_key);
 
 // Whether a declared key is accepted without being looked at.
 bool ignores_setting(const Library& library, std::string_view declared_key);

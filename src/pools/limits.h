@@ -1,5 +1,6 @@
-// How long a pool's connections may be idle before somebody closes them: the fact table `pool_limits`, where the
-// server's variables and what is declared about pools meet for the first time.
+// What holds for a pool's sessions: how long they may be idle before somebody closes them, how long they wait for
+// locks, and whether they run with autocommit. The fact table `pool_limits`, where the server's variables and what is
+// declared about pools meet for the first time.
 #pragma once
 
 #include "facts/store.h"

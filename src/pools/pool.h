@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/toml.h"
@@ -11,6 +12,9 @@
 #include "base/version.h"
 
 namespace dbaudit {
+
+// A setting, a URL or an option of it whose value is hidden by a placeholder: it is not at its default, it is unknown.
+inline constexpr std::string_view kUnknownSetting = "unknown";
 
 // One key of `settings`. Tables inside are flattened: { OPTIONS = { init_command = "..." } } is "OPTIONS.init_command".
 struct DeclaredSetting {

@@ -6,6 +6,7 @@
 
 #include "base/sql_text.h"
 #include "base/text.h"
+#include "pools/pool.h"
 
 namespace dbaudit {
 namespace {
@@ -25,11 +26,37 @@ std::optional<double> number_in(std::string_view text) {
   return number;
 }
 
+SessionOverride override_with(double value) { return {SessionOverride::Kind::value, value}; }
+
+// What `value` makes of the variable: a literal, DEFAULT, or something that only the server can work out.
+SessionOverride override_from(std::string_view variable, const SqlToken& value) {
+  if (equals_ignoring_case(value.text, "DEFAULT")) return {SessionOverride::Kind::server_default, 0};
+  if (value.kind == SqlTokenKind::number) {
+    const std::optional<double> number = number_in(value.text);
+    // One second is the server's own minimum.
+    if (number) return override_with(variable == "wait_timeout" ? std::max(*number, 1.0) : *number);
+  }
+  if (variable == "autocommit") {
+    const std::string word = value.kind == SqlTokenKind::string ? unquoted(value.text) : value.text;
+    if (equals_ignoring_case(word, "ON") || equals_ignoring_case(word, "TRUE")) return override_with(1);
+    if (equals_ignoring_case(word, "OFF") || equals_ignoring_case(word, "FALSE")) return override_with(0);
+  }
+  return {};
+}
+
+// The variable of this name that is looked for, or nothing.
+std::string_view known_variable(std::string_view name) {
+  for (const std::string_view variable : kSessionVariables) {
+    if (equals_ignoring_case(variable, name)) return variable;
+  }
+  return {};
+}
+
 // Reads the assignments of SET statements.
 class SetReader {
  public:
   // `one_list`: the whole text is one list of assignments, as in sessionVariables, where ';' separates like ','.
-  SetReader(std::string_view text, bool one_list) : text_(text), tokens_(sql_tokens(text)), one_list_(one_list) {}
+  SetReader(std::string_view text, bool one_list) : tokens_(sql_tokens(text)), one_list_(one_list) {}
 
   SessionOverrides run() {
     while (at_ < tokens_.size()) {
@@ -72,16 +99,7 @@ class SetReader {
     for (const std::string_view scope : {"SESSION", "LOCAL"}) {
       if (word(scope)) session = true, ++at_;
     }
-    bool wanted = false;
-    if (!ends_assignment()) {
-      const SqlToken& target = tokens_[at_++];
-      if (target.kind == SqlTokenKind::variable) {
-        const std::string name = to_lower(target.text);
-        wanted = name == "@@wait_timeout" || name == "@@session.wait_timeout" || name == "@@local.wait_timeout";
-      } else {
-        wanted = session && equals_ignoring_case(target.text, "wait_timeout");
-      }
-    }
+    const std::string_view variable = ends_assignment() ? std::string_view() : target(tokens_[at_++], session);
     if (!ends_assignment() && is_symbol(tokens_[at_], ':')) ++at_;
     const bool assigns = !ends_assignment() && is_symbol(tokens_[at_], '=');
     if (assigns) ++at_;
@@ -92,31 +110,20 @@ class SetReader {
       if (is_symbol(tokens_[at_], ')')) --depth;
       ++at_;
     }
-    if (wanted && assigns) take(value);
+    if (variable.empty() || !assigns) return;
+    found_[std::string(variable)] = at_ == value + 1 ? override_from(variable, tokens_[value]) : SessionOverride{};
   }
 
-  void take(std::size_t value) {
-    found_.wait_timeout_s.reset();
-    found_.back_to_global = false;
-    if (at_ == value + 1) {
-      const SqlToken& only = tokens_[value];
-      const std::optional<double> seconds =
-          only.kind == SqlTokenKind::number ? number_in(only.text) : std::optional<double>();
-      if (seconds) {
-        found_.wait_timeout_s = std::max(*seconds, 1.0);  // the server's own minimum
-        return;
-      }
-      if (only.kind == SqlTokenKind::word && equals_ignoring_case(only.text, "DEFAULT")) {
-        found_.back_to_global = true;
-        return;
-      }
+  // The session variable that is assigned to, when it is one that is looked for.
+  static std::string_view target(const SqlToken& token, bool session) {
+    if (token.kind != SqlTokenKind::variable) return session ? known_variable(token.text) : std::string_view();
+    const std::string name = to_lower(token.text);
+    for (const std::string_view scope : {"@@session.", "@@local.", "@@"}) {
+      if (name.starts_with(scope)) return known_variable(std::string_view(name).substr(scope.size()));
     }
-    const std::size_t begin = value < at_ ? tokens_[value].begin : text_.size();
-    const std::size_t end = value < at_ ? tokens_[at_ - 1].end : text_.size();
-    found_.not_understood.push_back("wait_timeout=" + bounded(text_.substr(begin, end - begin), 80));
+    return {};
   }
 
-  std::string_view text_;
   Tokens tokens_;
   bool one_list_;
   std::size_t at_ = 0;
@@ -138,6 +145,13 @@ std::string percent_decoded(std::string_view text) {
   return out;
 }
 
+// client_flag of Python's drivers: the sum of the protocol's capabilities.
+SessionOverride interactive_flag(std::string_view flags) {
+  const std::optional<double> number = number_in(flags);
+  if (!number || *number < 0 || *number >= 4294967296.0) return {};
+  return override_with((static_cast<std::uint64_t>(*number) & kClientInteractive) != 0 ? 1 : 0);
+}
+
 bool is_true(std::string_view value) {
   return equals_ignoring_case(value, "true") || equals_ignoring_case(value, "yes") || value == "1";
 }
@@ -146,14 +160,28 @@ bool is_true(std::string_view value) {
 
 SessionOverrides overrides_in_sql(std::string_view statements) { return SetReader(statements, false).run(); }
 
+SessionOverrides override_of(std::string_view variable, std::string_view value) {
+  const std::string_view known = known_variable(variable);
+  if (known.empty()) return {};
+  const Tokens tokens = sql_tokens(value);
+  return {{std::string(known), tokens.size() == 1 ? override_from(known, tokens.front()) : SessionOverride{}}};
+}
+
+SessionOverrides unknown_statements() {
+  SessionOverrides found;
+  for (const std::string_view variable : kSessionVariables) found[std::string(variable)] = {};
+  return found;
+}
+
+SessionOverrides unknown_options() {
+  SessionOverrides found = unknown_statements();
+  found[std::string(kInteractive)] = {};
+  return found;
+}
+
 SessionOverrides combined(const SessionOverrides& earlier, const SessionOverrides& later) {
   SessionOverrides out = earlier;
-  if (later.wait_timeout_s || later.back_to_global) {
-    out.wait_timeout_s = later.wait_timeout_s;
-    out.back_to_global = later.back_to_global;
-  }
-  if (later.interactive) out.interactive = later.interactive;
-  out.not_understood.insert(out.not_understood.end(), later.not_understood.begin(), later.not_understood.end());
+  for (const auto& [name, value] : later) out[name] = value;
   return out;
 }
 
@@ -176,23 +204,40 @@ std::vector<UrlOption> url_options(std::string_view url) {
   return options;
 }
 
-SessionOverrides overrides_in_url(std::string_view url) {
+std::vector<UrlOption> property_options(std::string_view properties) {
+  std::vector<UrlOption> options;
+  for (const std::string& property : split(properties, ';')) {
+    const std::size_t equals = property.find('=');
+    if (equals == std::string::npos) continue;
+    const std::string_view text = property;
+    options.push_back({std::string(trimmed(text.substr(0, equals))), std::string(trimmed(text.substr(equals + 1)))});
+  }
+  return options;
+}
+
+bool sets_session(std::string_view option) {
+  for (const std::string_view name :
+       {"sessionvariables", "initsql", "init_command", "interactiveclient", "client_flag"}) {
+    if (equals_ignoring_case(option, name)) return true;
+  }
+  return !known_variable(option).empty();
+}
+
+SessionOverrides overrides_in_options(const std::vector<UrlOption>& options) {
   SessionOverrides found;
-  for (const auto& [name, value] : url_options(url)) {
+  for (const auto& [name, value] : options) {
     const std::string key = to_lower(name);
-    if (key == "sessionvariables") {
-      found = combined(found, SetReader(value, true).run());
-    } else if (key == "wait_timeout") {
-      found = combined(found, SetReader("wait_timeout=" + value, true).run());
-    } else if (key == "initsql" || key == "init_command") {
-      found = combined(found, overrides_in_sql(value));
+    const bool unknown = value == kUnknownSetting;
+    if (key == kUnknownSetting) {
+      found.merge(unknown_options());
+    } else if (key == "sessionvariables" || key == "initsql" || key == "init_command") {
+      found = combined(found, unknown ? unknown_statements() : SetReader(value, key == "sessionvariables").run());
     } else if (key == "interactiveclient") {
-      found.interactive = is_true(value);
+      found[std::string(kInteractive)] = unknown ? SessionOverride{} : override_with(is_true(value) ? 1 : 0);
     } else if (key == "client_flag") {
-      const std::optional<double> flags = number_in(value);
-      if (flags && *flags >= 0 && *flags < 4294967296.0) {
-        found.interactive = (static_cast<std::uint64_t>(*flags) & kClientInteractive) != 0;
-      }
+      found[std::string(kInteractive)] = interactive_flag(value);
+    } else {
+      found = combined(found, override_of(key, value));
     }
   }
   return found;

@@ -208,6 +208,21 @@ TEST_CASE("two settings cannot answer to one name") {
   CHECK(problems_of(toml).find("already means") != std::string::npos);
 }
 
+TEST_CASE("what stands for * in driver_options and session_variables") {
+  std::string toml(kSound);
+  toml.insert(toml.find("[settings.size]"), "driver_options = [\"dataSource\"]\n");
+  CHECK(problems_of(toml) == "wobble.toml:5: library: 'driver_options' must end in .*: \"dataSource\" does not\n");
+  Library library;
+  const std::vector<std::string> globs{"dataSource.*", "connection.options.*"};
+  CHECK(name_below(library, globs, "dataSource.socketTimeout") == "socketTimeout");
+  CHECK(name_below(library, globs, "dataSource.a.b") == "a.b");
+  CHECK(name_below(library, globs, "connection.options.x") == "x");
+  for (const char* other : {"dataSource", "dataSource.", "connection.x", "data-source.x", "x.dataSource.y", ""})
+    CHECK(!name_below(library, globs, other));
+  library.relaxed_names = true;
+  CHECK(name_below(library, globs, "data-source.socketTimeout") == "socketTimeout");
+}
+
 TEST_CASE("defaults by driver") {
   TemporaryFolder folder("driver");
   std::string toml(kSound);

@@ -8,6 +8,21 @@
 using namespace dbaudit;
 using namespace dbaudit::pool_tests;
 
+namespace {
+
+constexpr double kUnknown = -2;
+
+// -1: not set.
+double value_of(const SessionOverrides& overrides, const std::string& variable) {
+  const auto found = overrides.find(variable);
+  if (found == overrides.end() || found->second.kind == SessionOverride::Kind::server_default) return -1;
+  return found->second.kind == SessionOverride::Kind::unknown ? kUnknown : found->second.value;
+}
+
+SessionOverrides overrides_in_url(const std::string& url) { return overrides_in_options(url_options(url)); }
+
+}  // namespace
+
 TEST_CASE("wait_timeout in statements") {
   const struct {
     const char* sql;
@@ -45,11 +60,34 @@ TEST_CASE("wait_timeout in statements") {
   for (const auto& c : cases) {
     CAPTURE(c.sql);
     const SessionOverrides found = overrides_in_sql(c.sql);
-    CHECK(found.wait_timeout_s.value_or(-1) == c.seconds);
-    CHECK(found.not_understood.empty());
+    CHECK(value_of(found, "wait_timeout") == c.seconds);
   }
-  CHECK(overrides_in_sql("SET wait_timeout=@x*2").not_understood.size() == 1);
-  CHECK(overrides_in_sql("SET wait_timeout=").not_understood.size() == 1);
+}
+
+TEST_CASE("other variables in statements") {
+  const SessionOverrides found = overrides_in_sql(
+      "SET SESSION lock_wait_timeout=10, innodb_lock_wait_timeout=5, @@idle_transaction_timeout=20; "
+      "SET idle_write_transaction_timeout=0, @@session.idle_readonly_transaction_timeout=7; SET autocommit=OFF");
+  CHECK(value_of(found, "lock_wait_timeout") == 10);
+  CHECK(value_of(found, "innodb_lock_wait_timeout") == 5);
+  CHECK(value_of(found, "idle_transaction_timeout") == 20);
+  CHECK(value_of(found, "idle_write_transaction_timeout") == 0);
+  CHECK(value_of(found, "idle_readonly_transaction_timeout") == 7);
+  CHECK(value_of(found, "autocommit") == 0);
+  for (const char* on : {"SET autocommit=1", "SET autocommit = ON", "SET @@autocommit='on'", "SET autocommit=TRUE"})
+    CHECK(value_of(overrides_in_sql(on), "autocommit") == 1);
+  CHECK(overrides_in_sql("SET net_read_timeout=5, sql_mode=''").empty());
+}
+
+TEST_CASE("what only the server can work out is unknown, and the rest is not") {
+  for (const char* sql : {"SET wait_timeout=@x*2, lock_wait_timeout=5", "SET wait_timeout=2*60, lock_wait_timeout=5",
+                          "SET lock_wait_timeout=5, wait_timeout=@@interactive_timeout",
+                          "SET wait_timeout=600, lock_wait_timeout=5; SET wait_timeout="}) {
+    CAPTURE(sql);
+    const SessionOverrides found = overrides_in_sql(sql);
+    CHECK(value_of(found, "wait_timeout") == kUnknown);
+    CHECK(value_of(found, "lock_wait_timeout") == 5);
+  }
 }
 
 TEST_CASE("options of URLs and DSNs") {
@@ -79,8 +117,8 @@ TEST_CASE("options of URLs and DSNs") {
   for (const auto& c : cases) {
     CAPTURE(c.url);
     const SessionOverrides found = overrides_in_url(c.url);
-    CHECK(found.wait_timeout_s.value_or(-1) == c.seconds);
-    CHECK((found.interactive ? static_cast<int>(*found.interactive) : -1) == c.interactive);
+    CHECK(value_of(found, "wait_timeout") == c.seconds);
+    CHECK(value_of(found, "interactive") == c.interactive);
   }
 }
 
@@ -97,10 +135,50 @@ TEST_CASE("a URL among the settings counts like the declared one") {
   CHECK(d.number("session_wait_timeout_s") == 600);
 }
 
-TEST_CASE("a wait_timeout that nobody can judge is a problem with its line") {
-  Declared d = declared("hikaricp", "5.1.0", "connectionInitSql = \"SET wait_timeout=@x\"");
-  CHECK(d.problems.text() ==
-        "pools.toml:6: [[pool]] 'p': the value in 'wait_timeout=@x' cannot be judged; write a number of seconds\n");
+TEST_CASE("other options of URLs and DSNs") {
+  CHECK(value_of(overrides_in_url("jdbc:mariadb://db/x?autocommit=false"), "autocommit") == 0);
+  CHECK(value_of(overrides_in_url("app@tcp(db)/x?innodb_lock_wait_timeout=5"), "innodb_lock_wait_timeout") == 5);
+  CHECK(value_of(overrides_in_url("jdbc:mysql://db/x?sessionVariables=lock_wait_timeout=10"), "lock_wait_timeout") ==
+        10);
+  CHECK(value_of(overrides_in_options(property_options("a=b; sessionVariables = wait_timeout=2;")), "wait_timeout") ==
+        2);
+}
+
+TEST_CASE("what a placeholder has left of a URL") {
+  const SessionOverrides list = overrides_in_url("jdbc:mysql://db/x?sessionVariables=unknown&autocommit=0");
+  CHECK(value_of(list, "wait_timeout") == kUnknown);
+  CHECK(value_of(list, "lock_wait_timeout") == kUnknown);
+  CHECK(value_of(list, "interactive") == -1);
+  CHECK(value_of(list, "autocommit") == 0);
+  CHECK(value_of(overrides_in_url("jdbc:mysql://db/x?interactiveClient=unknown"), "interactive") == kUnknown);
+  CHECK(value_of(overrides_in_url("mysql+pymysql://db/x?client_flag=unknown"), "interactive") == kUnknown);
+  CHECK(value_of(overrides_in_url("app@tcp(db)/x?wait_timeout=unknown"), "wait_timeout") == kUnknown);
+  const SessionOverrides any = overrides_in_url("jdbc:mysql://db/x?unknown=unknown&sessionVariables=wait_timeout=5");
+  CHECK(value_of(any, "wait_timeout") == 5);
+  CHECK(value_of(any, "interactive") == kUnknown);
+}
+
+TEST_CASE("a wait_timeout that nobody can judge is unknown, and the declaration is in order") {
+  Declared d = declared("hikaricp", "5.1.0", "connectionInitSql = \"SET wait_timeout=2*60\"");
+  CHECK(d.problems.text() == "");
+  CHECK(is_null(d.fact("session_wait_timeout_s")));
+  CHECK(text_of(d.fact("session_unknown")) == "wait_timeout");
+}
+
+TEST_CASE("a statement that is hidden may set anything but CLIENT_INTERACTIVE") {
+  Declared d = declared("tomcat_jdbc", "10.1.60", "initSQL = \"unknown\"");
+  CHECK(d.problems.text() == "");
+  CHECK(text_of(d.fact("session_unknown")) ==
+        "autocommit, idle_readonly_transaction_timeout, idle_transaction_timeout, idle_write_transaction_timeout, "
+        "innodb_lock_wait_timeout, lock_wait_timeout, wait_timeout");
+  CHECK(d.number("interactive") == 0);
+}
+
+TEST_CASE("COM_RESET_CONNECTION takes back autocommit of statements, not of settings") {
+  Declared statement = declared("generic", "", "resetsSession = true, initSql = \"SET autocommit=0\"");
+  CHECK(is_null(statement.fact("autocommit")));
+  Declared setting = declared("generic", "", "resetsSession = true, autocommit = false");
+  CHECK(setting.number("autocommit") == 0);
 }
 
 TEST_CASE("no password reaches the fact store") {

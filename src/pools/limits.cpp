@@ -145,7 +145,7 @@ class Resolver {
   // While it lies in the pool. A pool that takes connections back with a transaction open leaves them to the timeouts
   // of transactions.
   Limit idle() const {
-    const Limit idle = pool_.via ? through_proxy(&Sessions::client_idle_timeout, false) : session_idle();
+    Limit idle = pool_.via ? through_proxy(&Sessions::client_idle_timeout, false) : session_idle();
     const Limit open = transaction();
     const Limit mode = autocommit();
     if (mode.seconds == 1 || pool_.rolls_back_on_return == true) return idle;
@@ -178,9 +178,9 @@ class Resolver {
 
   // COM_RESET_CONNECTION makes wait_timeout the global value again, of interactive clients too (measured).
   Limit session_idle() const {
-    const Limit found = variable("wait_timeout");
+    Limit found = variable("wait_timeout");
     if (found.by != "wait_timeout") return found;
-    const Limit interactive = global("interactive_timeout");
+    Limit interactive = global("interactive_timeout");
     // Aurora MySQL ends a session at the shorter of both, whoever opened it (AWS, Aurora MySQL reference, parameters).
     if (server_.aurora && found.seconds && interactive.seconds && *interactive.seconds < *found.seconds)
       return {interactive.seconds, "interactive_timeout (Aurora takes the shorter one)"};

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/managed_services.h"
 #include "base/problems.h"
+#include "base/version.h"
 #include "facts/store.h"
 #include "pools/pool.h"
 
@@ -15,18 +18,21 @@ namespace dbaudit {
 
 struct VariableChange {
   std::optional<std::string> server;  // none: every server of the run
-  std::string variable;               // lower case, underscores
+  std::string variable;               // lower case, underscores; of an option file as written there
   std::string value;                  // as written; sizes may end in K, M, G, T, P or E
   std::string where;                  // "--set" or "new.cnf:12", for messages
-  bool at_restart = false;            // from an option file: the next start reads it
+  std::string group;                  // of an option file: only the servers that read it take the line; empty: --set
+  bool has_value = true;
+  std::optional<Value> taken;  // what the server makes of it, where that is known
 };
 
 struct Proposal {
   std::vector<VariableChange> variables;  // later ones win
   std::vector<PoolChange> pools;
   std::vector<MemoryChange> memory;
+  bool starts = false;  // the servers would be started with the option files: what was only SET is lost
 
-  [[nodiscard]] bool empty() const { return variables.empty() && pools.empty() && memory.empty(); }
+  [[nodiscard]] bool empty() const { return variables.empty() && pools.empty() && memory.empty() && !starts; }
 };
 
 struct ProposalArguments {
@@ -41,8 +47,13 @@ struct ProposalArguments {
 // that --set wins. Everything wrong that shows without a server goes to `problems`.
 Proposal parse_proposal(const ProposalArguments& arguments, const std::vector<std::string>& pools, Problems& problems);
 
+// The defaults that a version ships with, as far as they are known.
+using ShippedDefaults = std::function<std::vector<std::pair<std::string, Value>>(const ServerVersion& server)>;
+
 // Writes the variables into the facts of the servers that they are meant for. A variable that such a server lacks and a
-// value that it would not take are problems. Values that lose against a persisted one are left, and said in `notes`.
-void apply_variables(const Proposal& proposal, Store& store, std::vector<std::string>& notes, Problems& problems);
+// value that it would refuse are problems. What it would adjust, values that lose against a persisted one and those
+// that are lost when it starts are said in `notes`.
+void apply_variables(const Proposal& proposal, const ShippedDefaults& shipped, Store& store,
+                     std::vector<std::string>& notes, Problems& problems);
 
 }  // namespace dbaudit

@@ -2,15 +2,12 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <functional>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "app/managed_services.h"
 #include "base/problems.h"
-#include "base/version.h"
 #include "facts/store.h"
 #include "pools/pool.h"
 
@@ -46,14 +43,5 @@ struct ProposalArguments {
 // [SERVER:]VARIABLE=VALUE and pool.NAME.KEY=VALUE; the options in the server's groups of option files come first, so
 // that --set wins. Everything wrong that shows without a server goes to `problems`.
 Proposal parse_proposal(const ProposalArguments& arguments, const std::vector<std::string>& pools, Problems& problems);
-
-// The defaults that a version ships with, as far as they are known.
-using ShippedDefaults = std::function<std::vector<std::pair<std::string, Value>>(const ServerVersion& server)>;
-
-// Writes the variables into the facts of the servers that they are meant for. A variable that such a server lacks and a
-// value that it would refuse are problems. What it would adjust, values that lose against a persisted one and those
-// that are lost when it starts are said in `notes`.
-void apply_variables(const Proposal& proposal, const ShippedDefaults& shipped, Store& store,
-                     std::vector<std::string>& notes, Problems& problems);
 
 }  // namespace dbaudit

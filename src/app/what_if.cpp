@@ -1,5 +1,6 @@
 #include "app/what_if.h"
 
+#include "app/apply_variables.h"
 #include "app/assumed_servers.h"
 #include "app/output.h"
 #include "pools/limits.h"

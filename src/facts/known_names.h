@@ -6,7 +6,9 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/version.h"
 
@@ -37,6 +39,9 @@ std::span<const KnownName> known_variables();
 std::span<const KnownName> known_status_counters();
 // Options of an option file that are no variables.
 std::span<const KnownName> known_options();
+
+// For messages that name the nearest one.
+std::vector<std::string> variable_names();
 
 // Null when no server has it.
 const KnownName* known_variable(std::string_view name);

@@ -1,4 +1,4 @@
-#include "app/proposal.h"
+#include "app/apply_variables.h"
 
 #include <doctest/doctest.h>
 
@@ -155,6 +155,11 @@ struct Started {
     };
     apply_variables(parse_proposal(arguments, {}, problems), shipped, store, notes, problems);
   }
+  std::string source(const std::string& variable) {
+    Query row = store.query("SELECT variable_source FROM variables_info WHERE variable_name = :name");
+    row.bind("name", variable);
+    return row.next().value() ? row.text(0) : "";
+  }
   std::string value(const std::string& variable) {
     Query row = store.query("SELECT \"" + variable + "\" FROM global_variables");
     return row.next().value() ? row.text(0) : "";
@@ -208,8 +213,12 @@ TEST_CASE("a start loses what was only SET") {
   Started said("[mysqld]\ninteractive_timeout=180\n");
   CHECK(said.value("interactive_timeout") == "180");
   CHECK(said.notes.empty());
+  // VAR002 has nothing to say of either any more.
+  CHECK(lost.source("interactive_timeout") == "COMPILE-TIME");
+  CHECK(said.source("interactive_timeout") == "CONFIG");
   // MySQL: the trace may be a SET SESSION's, and an option file that stays may have the value.
   Started unknown("[mysqld]\nmax_connections=300\n", "mysql", "9.7.4");
   CHECK(unknown.value("interactive_timeout").empty());
+  CHECK(unknown.source("interactive_timeout") == "DYNAMIC");
   CHECK(unknown.notes[0].find("is not known") != std::string::npos);
 }

@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/toml.h"
-#include "base/version.h"
 #include "facts/known_names.h"
 #include "facts/schema.h"
 
@@ -64,10 +63,8 @@ Defaults read_defaults(const std::string& path, Problems& problems) {
   defaults.version = reader.required_text("version");
   reader.required_text("source");
   if (const TomlValue* table = reader.table("variables")) {
-    const auto known = known_variables();
     for (const auto& [name, value] : *table->get<TomlMembers>()) {
-      const auto same = [&name = name](const KnownName& one) { return one.name == name; };
-      if (std::any_of(known.begin(), known.end(), same)) {
+      if (known_variable(name) != nullptr) {
         defaults.variables.emplace_back(name, value_of(value));
       } else {
         problems.add(path, value.line, fmt::format("'{}' is no variable of any supported server", printable(name)));
@@ -145,6 +142,13 @@ void add_assumed(const JudgingArguments& arguments, const Inputs& inputs, Store&
     }
   }
   store.commit();
+}
+
+std::vector<std::pair<std::string, Value>> shipped_defaults(const Inputs& inputs, const ServerVersion& server) {
+  const std::string path =
+      path_of(fmt::format("{}-{}.{}", to_string(server.flavor), server.version.major, server.version.minor), inputs);
+  Problems none;  // checked with the other rules
+  return path.empty() ? std::vector<std::pair<std::string, Value>>{} : read_defaults(path, none).variables;
 }
 
 }  // namespace dbaudit

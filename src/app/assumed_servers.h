@@ -2,9 +2,11 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/problems.h"
+#include "base/version.h"
 #include "facts/store.h"
 
 namespace dbaudit {
@@ -18,5 +20,8 @@ std::vector<std::string> check_assumed(const JudgingArguments& arguments, const 
 // Adds them with rules/defaults/<ID>.toml as their global variables. Everything else was not observed, and no grant
 // could change that.
 void add_assumed(const JudgingArguments& arguments, const Inputs& inputs, Store& store, Problems& problems);
+
+// rules/defaults/<flavour>-<major>.<minor>.toml; nothing where there is no such file.
+std::vector<std::pair<std::string, Value>> shipped_defaults(const Inputs& inputs, const ServerVersion& server);
 
 }  // namespace dbaudit

@@ -1,9 +1,7 @@
 // dbaudit check: an audit of a change that has not happened yet.
 #include "app/command.h"
 #include "app/exit_codes.h"
-#include "app/judged_facts.h"
 #include "app/output.h"
-#include "app/proposal.h"
 #include "app/what_if.h"
 #include "rules/compare.h"
 
@@ -19,21 +17,12 @@ struct Arguments {
 
 int run(const Arguments& arguments) {
   Problems problems;
-  JudgedFacts facts = load_judged_facts(arguments.judging, problems);
-  const Proposal proposal = parse_proposal(arguments.proposal, pool_names(facts.store), problems);
-  Store pools = changed_pools(arguments.judging, facts, proposal, problems);
-  if (!problems.empty()) return report_problems(problems);
+  WhatIf change = load_what_if(arguments.judging, arguments.proposal, problems);
+  if (const std::optional<int> failed = read_what_if(arguments.judging, change, problems)) return *failed;
 
-  if (const Status read = read_judged_facts(arguments.judging, facts, problems); !read)
-    return report_error(read.error());
-  if (!problems.empty()) return report_problems(problems);
-
-  const AuditResult now = judge_all(facts.inputs.rules, facts.store, facts.inputs.judge);
-  std::vector<std::string> notes;
-  Store after = changed_facts(std::move(pools), facts, proposal, notes, problems);
-  if (!problems.empty()) return report_problems(problems);
-  for (const std::string& note : notes) write_stderr(note);
-  AuditResult audit = judge_all(facts.inputs.rules, after, facts.inputs.judge);
+  const Inputs& inputs = change.facts.inputs;
+  const AuditResult now = judge_all(inputs.rules, change.facts.store, inputs.judge);
+  AuditResult audit = judge_all(inputs.rules, change.wanted, inputs.judge);
   mark_changes(audit, now);
 
   write_stdout(render(audit, arguments.report));

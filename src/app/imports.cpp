@@ -41,6 +41,15 @@ Imported import_source(const std::string& source, const ImportRequest& request, 
   return import_named_file(source, request, problems);
 }
 
+std::vector<ImportedFile> import_sources(const std::vector<std::string>& sources, ImportRequest request,
+                                         Problems& problems) {
+  request.together = sources;
+  std::vector<ImportedFile> files;
+  for (const std::string& source : sources) files.push_back({source, import_source(source, request, problems)});
+  merge_applications(files);
+  return files;
+}
+
 void fit_imported(ImportedPool& pool, const std::string& library, const std::vector<std::string>& library_folders,
                   std::vector<std::string>& notes) {
   Problems later;  // an unknown or broken library is a problem of the declaration

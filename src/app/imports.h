@@ -14,6 +14,10 @@ namespace dbaudit {
 // a file than an importer takes.
 Imported import_source(const std::string& source, const ImportRequest& request, Problems& problems);
 
+// Several of them, where files of one application are one.
+std::vector<ImportedFile> import_sources(const std::vector<std::string>& sources, ImportRequest request,
+                                         Problems& problems);
+
 // import_source() for files only: what a declaration names is never standard input.
 Imported import_named_file(const std::string& path, const ImportRequest& request, Problems& problems);
 

@@ -85,13 +85,10 @@ std::vector<Pool> expanded_pools(const std::vector<const TomlValue*>& tables, co
 }
 
 // --import FILE: its pools as if they were declared.
-std::vector<Pool> imported_pools(const std::string& file, const std::string& profile,
-                                 const std::vector<std::string>& folders, const std::vector<PoolChange>& changes,
-                                 std::vector<std::string>& notes, Problems& problems) {
-  ImportRequest request;
-  request.profile = profile;
-  request.environment = profile;
-  Imported imported = import_source(file, request, problems);
+std::vector<Pool> imported_pools(ImportedFile& from, const std::vector<std::string>& folders,
+                                 const std::vector<PoolChange>& changes, std::vector<std::string>& notes,
+                                 Problems& problems) {
+  auto& [file, imported] = from;
   for (const LeftOut& left_out : imported.left_out) notes.push_back(describe(left_out));
   std::vector<TomlValue> tables;
   tables.reserve(imported.pools.size());  // `complete` points into it
@@ -212,8 +209,11 @@ std::vector<Library> load_pools(const Config& config, const PoolSources& sources
     add(expanded_pools(reader.tables("pool"), file, folders, changes, notes, problems));
     reader.finish();
   }
-  for (const std::string& file : sources.imports)
-    add(imported_pools(file, sources.import_profile, folders, changes, notes, problems));
+  ImportRequest request;
+  request.profile = sources.import_profile;
+  request.environment = sources.import_profile;
+  for (ImportedFile& file : import_sources(sources.imports, request, problems))
+    add(imported_pools(file, folders, changes, notes, problems));
   std::vector<std::string> names;
   for (const ServerConfig& server : config.servers) names.push_back(server.name);
   for (const Pool& pool : pools) {

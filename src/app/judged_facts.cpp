@@ -19,10 +19,10 @@ namespace {
 
 // A pool whose server is not part of this run is not judged, and that must not look like a pass. It is in order only
 // when dbaudit.toml names the server and this run was told to read others of it.
-void check_pool_servers(Store& store, const Config& config, const JudgingArguments& arguments,
-                        std::vector<std::string> names, Problems& problems) {
+void check_pool_servers(JudgedFacts& facts, const JudgingArguments& arguments, Problems& problems) {
+  const std::vector<std::string>& names = facts.server_names;
   const bool by_name = !arguments.connection.servers.empty() || !arguments.from.empty();
-  Query pools = store.query("SELECT name, server_name FROM pool ORDER BY name");
+  Query pools = facts.store.query("SELECT name, server_name FROM pool ORDER BY name");
   while (pools.next().value()) {
     const std::string pool = pools.text(0);
     const std::string server = pools.text(1);
@@ -33,8 +33,9 @@ void check_pool_servers(Store& store, const Config& config, const JudgingArgumen
       continue;
     }
     if (std::find(names.begin(), names.end(), server) != names.end()) continue;
-    const bool declared = std::any_of(config.servers.begin(), config.servers.end(),
-                                      [&](const ServerConfig& known) { return known.name == server; });
+    const std::vector<ServerConfig>& known = facts.inputs.config.servers;
+    const bool declared =
+        std::any_of(known.begin(), known.end(), [&](const ServerConfig& one) { return one.name == server; });
     if (declared && by_name) {
       write_stderr(fmt::format("pool {} talks to server {}, which this run was not told to read", pool, server));
     } else {
@@ -79,19 +80,18 @@ JudgedFacts load_judged_facts(const JudgingArguments& arguments, Problems& probl
   const bool live = arguments.from.empty() && arguments.assume.empty();
   if (!live && !arguments.interval.empty())
     problems.add("--interval needs a server; a snapshot is one sample, and a default is none");
-  std::vector<std::string> names;
   if (!arguments.assume.empty()) {
-    names = check_assumed(arguments, facts.inputs, problems);
+    facts.server_names = check_assumed(arguments, facts.inputs, problems);
   } else if (live) {
     facts.servers = resolve_servers(arguments.connection, facts.inputs.config, true, problems);
     const std::optional<Seconds> interval = interval_from(arguments.interval, arguments.timeout, problems);
     for (CollectRequest& request : facts.servers) {
       request.deadline = facts.deadline;
       request.sample_interval = interval;
-      names.push_back(request.connection.name);
+      facts.server_names.push_back(request.connection.name);
     }
   }
-  if (arguments.from.empty()) check_pool_servers(facts.store, facts.inputs.config, arguments, names, problems);
+  if (arguments.from.empty()) check_pool_servers(facts, arguments, problems);
   return facts;
 }
 
@@ -109,14 +109,28 @@ Status read_judged_facts(const JudgingArguments& arguments, JudgedFacts& facts, 
   } else {
     add_snapshots(facts.store, arguments.from, SameServer::refuse, problems);
     if (!problems.empty()) return success();
-    std::vector<std::string> names;
-    for (const AuditedServer& server : audited_servers(facts.store)) names.push_back(server.name);
-    check_pool_servers(facts.store, facts.inputs.config, arguments, names, problems);
+    for (const AuditedServer& server : audited_servers(facts.store)) facts.server_names.push_back(server.name);
+    check_pool_servers(facts, arguments, problems);
   }
   add_services(facts.inputs, facts.store);
   add_pool_limits(facts.store);
   facts.inputs.judge.deadline = judging_deadline(facts.deadline);
   return success();
+}
+
+void check_moved_pools(const JudgedFacts& facts, const std::vector<PoolChange>& changes, Store& wanted,
+                       Problems& problems) {
+  for (const PoolChange& change : changes) {
+    if (change.key != "server") continue;
+    Query pool = wanted.query("SELECT server_name FROM pool WHERE name = :name");
+    pool.bind("name", change.pool);
+    if (!pool.next().value()) continue;
+    const std::string server = pool.text(0);
+    const std::vector<std::string>& names = facts.server_names;
+    if (std::find(names.begin(), names.end(), server) == names.end())
+      problems.add(fmt::format("--set pool.{}.server: '{}' is not part of this run ({}){}", printable(change.pool),
+                               printable(server), join(names, ", "), did_you_mean(server, names)));
+  }
 }
 
 std::string render(const AuditResult& audit, const ReportArguments& arguments) {

@@ -10,6 +10,7 @@
 #include "base/problems.h"
 #include "collect/collect.h"
 #include "facts/store.h"
+#include "pools/pool.h"
 #include "rules/result.h"
 
 namespace dbaudit {
@@ -39,7 +40,8 @@ struct ReportArguments {
 struct JudgedFacts {
   Store store;
   Inputs inputs;
-  std::vector<CollectRequest> servers;  // to read
+  std::vector<CollectRequest> servers;    // to read
+  std::vector<std::string> server_names;  // of this run; with --from known only when they are read
   Deadline deadline;
 };
 
@@ -49,6 +51,11 @@ JudgedFacts load_judged_facts(const JudgingArguments& arguments, Problems& probl
 // Reads servers, snapshots or shipped defaults into the store, and works out what follows from facts and pools
 // together. What is wrong only now (a snapshot, a pool of a server that is not there) is returned or in `problems`.
 Status read_judged_facts(const JudgingArguments& arguments, JudgedFacts& facts, Problems& problems);
+
+// A pool that a change moves to a server that is not part of this run: it would not be judged, and what is wrong with
+// it would look mended.
+void check_moved_pools(const JudgedFacts& facts, const std::vector<PoolChange>& changes, Store& wanted,
+                       Problems& problems);
 
 // In the chosen format.
 std::string render(const AuditResult& audit, const ReportArguments& arguments);

@@ -1,12 +1,16 @@
 // dbaudit plan: a change in its order. Runs none of it.
 #include "report/plan.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
 #include "app/command.h"
 #include "app/exit_codes.h"
-#include "app/judged_facts.h"
 #include "app/output.h"
-#include "app/proposal.h"
 #include "app/what_if.h"
 #include "base/text.h"
+#include "pools/declare.h"
 #include "rules/compare.h"
 #include "rules/plan.h"
 
@@ -19,16 +23,34 @@ struct Arguments {
   ProposalArguments proposal;
 };
 
-// A setting as the declaration has it now; for the keys of [[pool]] itself that is not kept.
-std::string declared_now(Store& store, const PoolChange& change) {
+// The library's own name of what is changed; nothing for a key of [[pool]] itself, and where the library does not look
+// at it.
+std::optional<std::string> setting_of(WhatIf& what_if, const PoolChange& change) {
+  if (is_pool_key(change.key)) return std::nullopt;
+  Query pool = what_if.wanted.query("SELECT library FROM pool WHERE name = :name");
+  pool.bind("name", change.pool);
+  const std::string library = pool.next().value() ? pool.text(0) : "";
+  for (const Library& known : what_if.libraries) {
+    if (known.id != library) continue;
+    const Setting* setting = find_setting(known, setting_key(change.key));
+    if (setting != nullptr) return setting->name;
+  }
+  return std::nullopt;
+}
+
+// A setting as a declaration has it, without what could be a secret.
+std::string declared_in(Store& store, const std::string& pool, const std::string& setting) {
   Query row =
       store.query("SELECT declared, effective, origin FROM pool_setting WHERE pool = :pool AND setting = :setting");
-  row.bind("pool", change.pool);
-  row.bind("setting", change.key.starts_with("settings.") ? change.key.substr(9) : change.key);
-  if (row.next().value()) {
-    if (!is_null(row.value(0))) return row.text(0);
-    return is_null(row.value(1)) ? "not set" : "not set (" + row.text(2) + ")";
-  }
+  row.bind("pool", pool);
+  row.bind("setting", setting);
+  if (!row.next().value()) return "as declared";
+  if (!is_null(row.value(0))) return row.text(0);
+  return is_null(row.value(1)) ? "not set" : "not set (" + row.text(2) + ")";
+}
+
+// For the keys of [[pool]] itself that is not always kept.
+std::string key_in(Store& store, const PoolChange& change) {
   for (const char* column : {"instances", "terminating", "processes_per_instance", "threads_per_process"}) {
     if (change.key != column) continue;
     Query pool = store.query(std::string("SELECT \"") + column + "\" FROM pool WHERE name = :name");
@@ -38,22 +60,52 @@ std::string declared_now(Store& store, const PoolChange& change) {
   return "as declared";
 }
 
-std::vector<SettingStep> changed_settings(Store& before, const Proposal& proposal) {
+// Also those that nobody sets: a service's max_connections follows the size of its machine.
+std::vector<VariableStep> changed_variables(WhatIf& what_if, const std::vector<ResizeStep>& resizes) {
+  std::vector<VariableStep> variables = changed_variables(what_if.facts.store, what_if.wanted);
+  for (VariableStep& step : variables) {
+    const auto resized = [&step](const ResizeStep& resize) { return resize.server == step.server; };
+    const auto set = [&step](const VariableChange& change) {
+      return change.variable == step.variable && change.server.value_or(step.server) == step.server;
+    };
+    const std::vector<VariableChange>& proposed = what_if.proposal.variables;
+    step.by_resize = step.variable == "max_connections" && std::any_of(resizes.begin(), resizes.end(), resized) &&
+                     std::none_of(proposed.begin(), proposed.end(), set);
+  }
+  return variables;
+}
+
+std::vector<SettingStep> changed_settings(WhatIf& what_if) {
+  const std::map<std::string, double> more = more_connections(what_if.facts.store, what_if.wanted);
   std::vector<SettingStep> settings;
-  for (const PoolChange& change : proposal.pools)
-    settings.push_back({change.pool, change.key, declared_now(before, change), change.value});
+  for (const PoolChange& change : what_if.proposal.pools) {
+    SettingStep step{change.pool, change.key, "", "", more.contains(change.pool) ? more.at(change.pool) : 0};
+    if (const std::optional<std::string> setting = setting_of(what_if, change)) {
+      step.from = declared_in(what_if.facts.store, change.pool, *setting);
+      step.to = declared_in(what_if.wanted, change.pool, *setting);
+    } else {
+      step.from = key_in(what_if.facts.store, change);
+      step.to = is_pool_key(change.key) && change.key != "url" ? change.value : "(not shown: it may hold a password)";
+    }
+    settings.push_back(std::move(step));
+  }
   std::stable_sort(settings.begin(), settings.end(),
                    [](const SettingStep& a, const SettingStep& b) { return a.pool < b.pool; });
   return settings;
 }
 
-// The part of the proposal that is in force after the first `steps` steps.
+// The part of the proposal that is in force after the first `count` steps.
 Proposal in_force(const Proposal& proposal, const std::vector<PlanStep>& steps, std::size_t count) {
+  std::set<std::string> pools;
   Proposal part;
   for (std::size_t i = 0; i < count; ++i) {
-    if (steps[i].kind == StepKind::pools) part.pools = proposal.pools;
+    for (const SettingStep& step : steps[i].settings) pools.insert(step.pool);
+    for (const ResizeStep& step : steps[i].resizes) part.memory.push_back({step.server, step.to});
     for (const VariableStep& step : steps[i].variables)
-      part.variables.push_back({step.server, step.variable, text_of(step.to), "--set", false});
+      part.variables.push_back({step.server, step.variable, "", "", "", true, step.to});
+  }
+  for (const PoolChange& change : proposal.pools) {
+    if (pools.contains(change.pool)) part.pools.push_back(change);
   }
   return part;
 }
@@ -77,41 +129,34 @@ bool all_variables_read(const AuditResult& audit) {
 
 int run(const Arguments& arguments) {
   Problems problems;
-  JudgedFacts facts = load_judged_facts(arguments.judging, problems);
-  const Proposal proposal = parse_proposal(arguments.proposal, pool_names(facts.store), problems);
-  if (proposal.empty() && problems.empty())
-    problems.add("nothing to plan: say what is wanted with --set or --option-file");
-  Store pools = changed_pools(arguments.judging, facts, proposal, problems);
-  if (!problems.empty()) return report_problems(problems);
-  if (const Status read = read_judged_facts(arguments.judging, facts, problems); !read)
-    return report_error(read.error());
-  if (!problems.empty()) return report_problems(problems);
+  WhatIf change = load_what_if(arguments.judging, arguments.proposal, problems);
+  if (change.proposal.empty() && problems.empty())
+    problems.add("nothing to plan: say what is wanted with --set, --option-file or --memory");
+  if (const std::optional<int> failed = read_what_if(arguments.judging, change, problems)) return *failed;
 
-  std::vector<std::string> notes;
-  Store wanted = changed_facts(std::move(pools), facts, proposal, notes, problems);
-  if (!problems.empty()) return report_problems(problems);
-  for (const std::string& note : notes) write_stderr(note);
-  const auto judged = [&facts](Store& store) { return judge_all(facts.inputs.rules, store, facts.inputs.judge); };
-  const AuditResult now = judged(facts.store);
+  const Inputs& inputs = change.facts.inputs;
+  const auto judged = [&inputs](Store& store) { return judge_all(inputs.rules, store, inputs.judge); };
+  const AuditResult now = judged(change.facts.store);
   if (!all_variables_read(now)) return kExitIncomplete;
-  AuditResult in_the_end = judged(wanted);
+  AuditResult in_the_end = judged(change.wanted);
 
   Plan plan;
-  plan.steps = ordered_steps(changed_variables(facts.store, wanted), changed_settings(facts.store, proposal));
+  const std::vector<ResizeStep> resizes = changed_sizes(change.facts.store, change.wanted);
+  plan.steps = ordered_steps(changed_variables(change, resizes), changed_settings(change), resizes);
   const auto state_after = [&](const Proposal& part) {
-    Store store = changed_facts(changed_pools(arguments.judging, facts, part, problems), facts, part, notes, problems);
+    Store store = with_part(arguments.judging, change, part, problems);
     return judged(store);
   };
   for (std::size_t i = 0; i + 1 < plan.steps.size(); ++i)
-    plan.steps[i].meanwhile = only_here(state_after(in_force(proposal, plan.steps, i + 1)), now, in_the_end);
+    plan.steps[i].meanwhile = only_here(state_after(in_force(change.proposal, plan.steps, i + 1)), now, in_the_end);
   const std::size_t count = plan.steps.size();
   if (count > 1 && plan.steps[count - 1].kind == StepKind::server && plan.steps[count - 2].kind == StepKind::pools) {
-    Proposal server_first = in_force(proposal, plan.steps, count);
+    Proposal server_first = in_force(change.proposal, plan.steps, count);
     server_first.pools.clear();
     plan.wrong_order = only_here(state_after(server_first), now, in_the_end);
   }
   if (!problems.empty()) return report_problems(problems);
-  plan.old_sessions = old_sessions(wanted, plan.steps);
+  plan.old_sessions = old_sessions(change.facts.store, change.wanted, plan.steps);
   plan.in_the_end = only_here(in_the_end, now, now);
   mark_changes(in_the_end, now);
 

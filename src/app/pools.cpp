@@ -63,7 +63,7 @@ int explain(const Arguments& arguments) {
 }
 
 // [[pool]] tables on stdout; what was left out also on stderr, so that it shows when stdout goes to a file.
-int import_sources(const Arguments& arguments) {
+int print_imported(const Arguments& arguments) {
   if (arguments.django) {
     write_stdout(django_instructions());
     return kExitFine;
@@ -73,8 +73,7 @@ int import_sources(const Arguments& arguments) {
   const std::vector<std::string> folders = folders_of(arguments, problems);
   std::string text;
   std::vector<std::string> notes;
-  for (const std::string& source : arguments.sources) {
-    Imported imported = import_source(source, arguments.import, problems);
+  for (auto& [source, imported] : import_sources(arguments.sources, arguments.import, problems)) {
     for (const LeftOut& left_out : imported.left_out) notes.push_back(describe(left_out));
     for (ImportedPool& pool : imported.pools) fit_imported(pool, pool.text_of("library"), folders, notes);
     if (!text.empty()) text += "\n";
@@ -104,7 +103,7 @@ void add_pools(CLI::App& app, Action& action) {
       ->required();
   CLI::App* importer =
       add("import", "Pools out of an application's own configuration, as [[pool]] tables to check and commit",
-          import_sources);
+          print_imported);
   importer->add_option("source", arguments->sources, "Files, '-' for standard input, or a connection URL");
   importer->add_option("--format", arguments->import.format, "What the file is, where name and content do not tell")
       ->check(CLI::IsMember(import_formats()));

@@ -15,18 +15,21 @@ namespace dbaudit {
 
 struct VariableChange {
   std::optional<std::string> server;  // none: every server of the run
-  std::string variable;               // lower case, underscores
+  std::string variable;               // lower case, underscores; of an option file as written there
   std::string value;                  // as written; sizes may end in K, M, G, T, P or E
   std::string where;                  // "--set" or "new.cnf:12", for messages
-  bool at_restart = false;            // from an option file: the next start reads it
+  std::string group;                  // of an option file: only the servers that read it take the line; empty: --set
+  bool has_value = true;
+  std::optional<Value> taken;  // what the server makes of it, where that is known
 };
 
 struct Proposal {
   std::vector<VariableChange> variables;  // later ones win
   std::vector<PoolChange> pools;
   std::vector<MemoryChange> memory;
+  bool starts = false;  // the servers would be started with the option files: what was only SET is lost
 
-  [[nodiscard]] bool empty() const { return variables.empty() && pools.empty() && memory.empty(); }
+  [[nodiscard]] bool empty() const { return variables.empty() && pools.empty() && memory.empty() && !starts; }
 };
 
 struct ProposalArguments {
@@ -40,9 +43,5 @@ struct ProposalArguments {
 // [SERVER:]VARIABLE=VALUE and pool.NAME.KEY=VALUE; the options in the server's groups of option files come first, so
 // that --set wins. Everything wrong that shows without a server goes to `problems`.
 Proposal parse_proposal(const ProposalArguments& arguments, const std::vector<std::string>& pools, Problems& problems);
-
-// Writes the variables into the facts of the servers that they are meant for. A variable that such a server lacks and a
-// value that it would not take are problems. Values that lose against a persisted one are left, and said in `notes`.
-void apply_variables(const Proposal& proposal, Store& store, std::vector<std::string>& notes, Problems& problems);
 
 }  // namespace dbaudit

@@ -1,6 +1,7 @@
-// The facts of a run with a part of a proposed change in force.
+// What check and plan judge: today's facts, and those with a change in force that has not happened yet.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,13 +10,21 @@
 
 namespace dbaudit {
 
-// The pools as `proposal` has them, without any facts: what must be sound before a server is asked.
-Store changed_pools(const JudgingArguments& arguments, const JudgedFacts& facts, const Proposal& proposal,
-                    Problems& problems);
+struct WhatIf {
+  JudgedFacts facts;  // of today
+  Proposal proposal;
+  Store wanted;                    // the pools as proposed; after read_what_if() all facts
+  std::vector<Library> libraries;  // of the pools as proposed
+};
 
-// `pools` with the facts of `facts`, which have been read, and the variables of `proposal`. Problems are those of
-// apply_variables().
-Store changed_facts(Store pools, JudgedFacts& facts, const Proposal& proposal, std::vector<std::string>& notes,
-                    Problems& problems);
+// Everything that can be checked before a server is contacted.
+WhatIf load_what_if(const JudgingArguments& judging, const ProposalArguments& proposal, Problems& problems);
+
+// Reads the facts and puts the change in force. The exit code where that failed or something was wrong before; why was
+// printed.
+std::optional<int> read_what_if(const JudgingArguments& judging, WhatIf& change, Problems& problems);
+
+// The facts with only this part of the change in force.
+Store with_part(const JudgingArguments& judging, WhatIf& change, const Proposal& part, Problems& problems);
 
 }  // namespace dbaudit

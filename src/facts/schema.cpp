@@ -15,7 +15,8 @@ std::vector<Column> wide_columns(std::span<const KnownName> names) {
   std::vector<Column> columns{kServerId};
   columns.reserve(names.size() + 1);
   for (const KnownName& known : names) {
-    const std::string_view where = known.mysql && known.mariadb ? "" : known.mysql ? "MySQL only" : "MariaDB only";
+    const bool mysql = known.mysql.known;
+    const std::string_view where = mysql && known.mariadb.known ? "" : mysql ? "MySQL only" : "MariaDB only";
     columns.push_back({std::string(known.name), "ANY", std::string(where)});
   }
   return columns;

@@ -51,7 +51,7 @@ void flatten(const TomlMembers& members, const std::string& prefix, std::vector<
   }
 }
 
-// The keys of [[pool]] that a change may name; every other key is a setting of the library.
+// The keys of [[pool]] that a change may name.
 const std::vector<std::string> kChangeable{"library",
                                            "version",
                                            "server",
@@ -87,8 +87,7 @@ TomlValue changed_table(const TomlValue& table, const std::vector<PoolChange>& c
   auto* members = std::get_if<TomlMembers>(&changed.value);
   if (members == nullptr) return changed;
   for (const PoolChange& change : changes) {
-    if (change.pool != name || std::find(kChangeable.begin(), kChangeable.end(), change.key) == kChangeable.end())
-      continue;
+    if (change.pool != name || !is_pool_key(change.key)) continue;
     const auto place =
         std::lower_bound(members->begin(), members->end(), change.key,
                          [](const TomlMember& member, const std::string& key) { return member.key < key; });
@@ -156,16 +155,20 @@ Pool parse_pool(const TomlValue& declared, const std::string& file, const std::v
                      [](const DeclaredSetting& a, const DeclaredSetting& b) { return a.value.line < b.value.line; });
   }
   for (const PoolChange& change : changes) {
-    if (change.pool != name || std::find(kChangeable.begin(), kChangeable.end(), change.key) != kChangeable.end())
-      continue;
-    const std::string key = change.key.starts_with("settings.") ? change.key.substr(9) : change.key;
-    pool.changed_settings.push_back({key, scalar(change.value, pool.line), {}, {}});
+    if (change.pool != name || is_pool_key(change.key)) continue;
+    pool.changed_settings.push_back({setting_key(change.key), scalar(change.value, pool.line), {}, {}});
   }
   reader.finish();
   return pool;
 }
 
 }  // namespace
+
+bool is_pool_key(std::string_view key) {
+  return std::find(kChangeable.begin(), kChangeable.end(), key) != kChangeable.end();
+}
+
+std::string setting_key(const std::string& key) { return key.starts_with("settings.") ? key.substr(9) : key; }
 
 std::int64_t surge_instances(const Pool& pool) {
   if (!pool.max_surge.percent) return pool.max_surge.amount;

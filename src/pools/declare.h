@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/problems.h"
@@ -23,5 +24,10 @@ std::vector<Pool> parse_pools(const std::vector<PoolTable>& tables, const std::s
                               const std::vector<PoolChange>& changes, Problems& problems);
 std::vector<Pool> parse_pools(const std::vector<const TomlValue*>& tables, const std::string& file,
                               const std::vector<PoolChange>& changes, Problems& problems);
+
+// Whether a change that names this key means one of [[pool]] itself; every other key is a setting of the library, which
+// may be written settings.KEY: setting_key() is without that.
+bool is_pool_key(std::string_view key);
+std::string setting_key(const std::string& key);
 
 }  // namespace dbaudit

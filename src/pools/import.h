@@ -15,10 +15,11 @@
 namespace dbaudit {
 
 struct ImportRequest {
-  std::string format;       // one of import_formats(); empty: by the file's name and content
-  std::string profile;      // Spring: active profiles, "prod,eu"
-  std::string environment;  // Rails and Node.js: "production"
-  std::string library;      // where the file does not tell
+  std::string format;                 // one of import_formats(); empty: by the file's name and content
+  std::string profile;                // Spring: active profiles, "prod,eu"
+  std::string environment;            // Rails and Node.js: "production"
+  std::string library;                // where the file does not tell
+  std::vector<std::string> together;  // all files that are named together with this one: Spring reads them as one
 };
 
 // "spring", "tomcat", ... as --format takes them.

@@ -51,13 +51,18 @@ ImportedPool* chosen(Imported& imported, const std::string& name, const std::str
   return nullptr;
 }
 
-// Keys and settings of an earlier file go under those of a later one.
+// Keys and settings of an earlier file go under those of a later one. What stands in no file is only a default.
 void put_under(ImportedPool& later, ImportedPool& earlier) {
   for (auto list : {&ImportedPool::keys, &ImportedPool::settings}) {
     for (ImportedValue& value : earlier.*list) {
       std::vector<ImportedValue>& own = later.*list;
-      const auto same = [&](const ImportedValue& known) { return known.key == value.key; };
-      if (std::none_of(own.begin(), own.end(), same)) own.push_back(std::move(value));
+      const auto same =
+          std::find_if(own.begin(), own.end(), [&](const ImportedValue& known) { return known.key == value.key; });
+      if (same == own.end()) {
+        own.push_back(std::move(value));
+      } else if (same->value.line == 0 && value.value.line > 0) {
+        *same = std::move(value);
+      }
     }
   }
   later.left_out.insert(later.left_out.begin(), earlier.left_out.begin(), earlier.left_out.end());
@@ -98,18 +103,13 @@ ExpandedTable expand_imports(const TomlValue& table, const std::string& file, co
   request.library = text_member(table, "library");
   const std::filesystem::path folder = std::filesystem::path(file).parent_path();
   const std::vector<std::string> names = files_of(*import, what, file, problems);
-  const auto named_too = [&names](const LeftOut& left_out) {
-    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-      return left_out.origin.empty() && std::filesystem::path(name).filename() == left_out.what;
-    });
-  };
+  request.together = names;
   for (const std::string& name : names) {
     const std::string path = (folder / name).string();
     Imported imported = import_file(path, request, problems);
     if (imported.pools.empty() && imported.left_out.empty()) continue;  // why is among the problems
     ImportedPool* pool = chosen(imported, text_member(table, "import_name"), what, path, file, import->line, problems);
     if (pool == nullptr) continue;
-    std::erase_if(imported.left_out, named_too);  // "Spring reads application.yml under it"
     pool->left_out.insert(pool->left_out.end(), imported.left_out.begin(), imported.left_out.end());
     put_under(*pool, out.imported);
     out.imported = std::move(*pool);
@@ -124,6 +124,39 @@ ExpandedTable expand_imports(const TomlValue& table, const std::string& file, co
   }
   std::sort(members->begin(), members->end(), [](const TomlMember& a, const TomlMember& b) { return a.key < b.key; });
   return out;
+}
+
+void merge_applications(std::vector<ImportedFile>& files) {
+  const auto of_application = [](const ImportedFile& file) {
+    return file.imported.format == "Spring Boot" &&
+           std::filesystem::path(file.path).filename().string().starts_with("application");
+  };
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    std::vector<ImportedPool>& earlier = files[i].imported.pools;
+    for (std::size_t later = i + 1; later < files.size() && of_application(files[i]); ++later) {
+      std::vector<ImportedPool>& pools = files[later].imported.pools;
+      if (!of_application(files[later]) ||
+          std::filesystem::path(files[i].path).parent_path() != std::filesystem::path(files[later].path).parent_path())
+        continue;
+      const bool one_each = earlier.size() == 1 && pools.size() == 1;
+      std::erase_if(earlier, [&](ImportedPool& pool) {
+        const auto same = std::find_if(pools.begin(), pools.end(), [&](const ImportedPool& other) {
+          return one_each || other.name() == pool.name();
+        });
+        if (same == pools.end()) return false;
+        put_under(*same, pool);
+        return true;
+      });
+      if (!earlier.empty()) continue;
+      std::vector<LeftOut>& left_out = files[later].imported.left_out;
+      left_out.insert(left_out.begin(), files[i].imported.left_out.begin(), files[i].imported.left_out.end());
+      files[i].imported.left_out.clear();
+      break;
+    }
+  }
+  std::erase_if(files, [&](const ImportedFile& file) {
+    return of_application(file) && file.imported.pools.empty() && file.imported.left_out.empty();
+  });
 }
 
 }  // namespace dbaudit

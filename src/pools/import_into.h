@@ -24,4 +24,14 @@ struct ExpandedTable {
 ExpandedTable expand_imports(const TomlValue& table, const std::string& file, const ImportFile& import_file,
                              Problems& problems);
 
+// One of several files that are imported together, without a declaration.
+struct ImportedFile {
+  std::string path;
+  Imported imported;
+};
+
+// A Spring application's files (application.yml, application-prod.yml) in one folder are one application: pools of an
+// earlier file go under the same pools of a later one, and where both hold one pool, it is the same.
+void merge_applications(std::vector<ImportedFile>& files);
+
 }  // namespace dbaudit

@@ -474,7 +474,9 @@ Imported import_documents(const std::vector<Document>& documents, const std::str
   const std::set<std::string> active = active_profiles(documents, file, request);
   const std::string own = profile_of(file);
   std::set<std::string> mentioned;
-  if (!own.empty()) mentioned.insert(own);
+  for (const std::string& one : request.together) mentioned.insert(profile_of(one));
+  mentioned.insert(own);
+  mentioned.erase("");
   std::vector<Property> properties;
   std::set<std::string> skipped;
   for (const Document& document : documents) {
@@ -508,9 +510,13 @@ Imported import_documents(const std::vector<Document>& documents, const std::str
                             request.profile.empty() ? "a profile chooses it (--profile, import_profile)"
                                                     : "it is not among the profiles asked for"});
   }
-  if (!own.empty() && !out.pools.empty()) {
-    out.left_out.push_back({"application" + std::filesystem::path(file).extension().string(), "",
-                            "Spring reads it under this file; name both if it says something about the pool"});
+  const std::string base = "application" + std::filesystem::path(file).extension().string();
+  const bool named_too = std::any_of(request.together.begin(), request.together.end(), [&](const std::string& one) {
+    return std::filesystem::path(one).filename() == base;
+  });
+  if (!own.empty() && !out.pools.empty() && !named_too) {
+    out.left_out.push_back(
+        {base, "", "Spring reads it under this file; name both if it says something about the pool"});
   }
   return out;
 }
@@ -524,6 +530,20 @@ void flatten(const DocNode& node, const std::string& prefix, std::vector<DocProp
   } else {
     out.push_back({prefix, node.text, node.line});
   }
+}
+
+// SnakeYAML, as Boot sets it up, takes no second key of the same name in one mapping (OriginTrackedYamlLoader.java:
+// setAllowDuplicateKeys(false)).
+void refuse_duplicates(const DocNode& node, const std::string& file, Problems& problems) {
+  std::set<std::string> known;
+  for (const DocMember& member : node.members) {
+    if (!known.insert(member.key).second)
+      problems.add(file, member.value.line,
+                   fmt::format("the key '{}' is there twice: Spring Boot refuses to start with it",
+                               printable(bounded(member.key, 80))));
+    refuse_duplicates(member.value, file, problems);
+  }
+  for (const DocNode& item : node.items) refuse_duplicates(item, file, problems);
 }
 
 }  // namespace
@@ -546,8 +566,11 @@ bool looks_like_spring(const std::vector<DocProperty>& properties) {
 Imported import_spring_yaml(std::string_view text, const std::string& file, const ImportRequest& request,
                             Problems& problems) {
   std::vector<Document> documents;
-  for (const DocNode& node : yaml_documents(without_templates(text), file, problems))
+  const std::string plain = without_templates(text);
+  for (const DocNode& node : yaml_documents(plain, file, problems)) {
+    if (plain == text) refuse_duplicates(node, file, problems);  // a template may choose one of two
     documents.push_back(document_of(flattened(node)));
+  }
   return import_documents(documents, file, request, problems);
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/sql_text.h"
 #include "base/text.h"
 #include "pools/placeholder.h"
 #include "pools/session_overrides.h"
@@ -35,14 +36,36 @@ bool is_host_part(std::string_view text) {
   return true;
 }
 
+std::string percent_encoded(std::string_view text) {
+  std::string encoded;
+  for (const char c : text) {
+    if (c == '%' || c == '&' || c == '+' || c == '#' || c == ' ') {
+      encoded += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    } else {
+      encoded += c;
+    }
+  }
+  return encoded;
+}
+
+// "key=value" without the literals of a statement that may carry a password, also where they are percent-encoded.
+std::string without_secrets_inside(const std::string& option) {
+  const std::vector<UrlOption> decoded = url_options("any://?" + option);
+  if (decoded.empty()) return option;
+  const std::string plain = without_secrets(decoded.front().value);
+  return plain == decoded.front().value ? option : option.substr(0, option.find('=') + 1) + percent_encoded(plain);
+}
+
 // Options that matter to a pool stay, those that hold secrets go, and of those with placeholders what is known: that
 // they are there. Nothing when they are not options.
 std::optional<std::string> kept_options(std::string_view text, PublicUrl& out) {
   std::string kept;
   for (const std::string& option : split(text, '&')) {
     if (option.empty()) continue;
-    const std::string key(option.substr(0, option.find('=')));
-    if (key.find_first_of("@/?:") != std::string::npos) return std::nullopt;
+    const std::vector<UrlOption> decoded = url_options("any://?" + option);
+    const std::string written = option.substr(0, option.find('='));
+    const std::string key = decoded.empty() ? written : decoded.front().key;
+    if (written.find_first_of("@/?:") != std::string::npos) return std::nullopt;
     const bool user = to_lower(key) == "user" || to_lower(key) == "username";
     if (user || is_secret_key(key)) {
       if (!user) out.dropped.push_back(printable(bounded(key, 60)));
@@ -50,8 +73,9 @@ std::optional<std::string> kept_options(std::string_view text, PublicUrl& out) {
     }
     const bool hidden = placeholder_in(option).has_value();
     if (hidden) out.hidden.push_back(printable(bounded(key, 60)));
-    const std::string name = placeholder_in(key) ? std::string(kUnknownSetting) : key;
-    kept += (kept.empty() ? "?" : "&") + (hidden ? name + "=" + std::string(kUnknownSetting) : option);
+    const std::string name = placeholder_in(key) ? std::string(kUnknownSetting) : written;
+    kept += (kept.empty() ? "?" : "&") +
+            (hidden ? name + "=" + std::string(kUnknownSetting) : without_secrets_inside(option));
   }
   return kept;
 }
@@ -184,14 +208,7 @@ void add_url_option(ImportedPool& pool, const std::string& key, const std::strin
   const std::string origin = origin_of(file, line);
   const auto hidden = placeholder_in(value);
   if (hidden) pool.left_out.push_back({key, origin, *hidden + " hides it"});
-  std::string encoded;
-  for (const char c : hidden ? std::string(kUnknownSetting) : value) {
-    if (c == '%' || c == '&' || c == '+' || c == '#' || c == ' ') {
-      encoded += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    } else {
-      encoded += c;
-    }
-  }
+  const std::string encoded = hidden ? std::string(kUnknownSetting) : percent_encoded(without_secrets(value));
   auto url =
       std::find_if(pool.keys.begin(), pool.keys.end(), [](const ImportedValue& one) { return one.key == "url"; });
   if (url == pool.keys.end()) {

@@ -31,7 +31,14 @@ Json step_json(const PlanStep& step) {
                          {"from", json_value(variable.from)},
                          {"to", json_value(variable.to)},
                          {"restart", variable.restart},
+                         {"by_resize", variable.by_resize},
                          {"commands", variable.commands()}});
+  }
+  Json resizes = Json::array();
+  for (const ResizeStep& resize : step.resizes) {
+    resizes.push_back({{"server", valid_utf8(resize.server)},
+                       {"from_bytes", resize.from ? Json(*resize.from) : Json(nullptr)},
+                       {"to_bytes", resize.to}});
   }
   Json settings = Json::array();
   for (const SettingStep& setting : step.settings) {
@@ -42,6 +49,7 @@ Json step_json(const PlanStep& step) {
   }
   return {{"kind", step.kind == StepKind::server ? "server" : "pools"},
           {"why", step.why},
+          {"resizes", std::move(resizes)},
           {"variables", std::move(variables)},
           {"settings", std::move(settings)},
           {"meanwhile", findings_json(step.meanwhile)}};

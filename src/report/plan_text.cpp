@@ -32,6 +32,13 @@ void write_findings(std::string& out, const std::vector<RuleResult>& findings, s
 void write_server_step(std::string& out, const PlanStep& step, std::size_t width) {
   std::string server;
   std::vector<std::string> names;
+  for (const ResizeStep& resize : step.resizes) {
+    const auto size = [](std::int64_t bytes) { return format_bytes(static_cast<double>(bytes)); };
+    paragraph(out, "   ",
+              fmt::format("resize {}: memory {} -> {}", printable(resize.server),
+                          resize.from ? size(*resize.from) : "unknown", size(resize.to)),
+              width);
+  }
   for (const VariableStep& variable : step.variables) {
     if (variable.server != server) {
       server = variable.server;
@@ -39,11 +46,14 @@ void write_server_step(std::string& out, const PlanStep& step, std::size_t width
     }
     paragraph(out, "     ",
               fmt::format("{}: {} -> {}{}", variable.variable, value_text(variable.from), value_text(variable.to),
-                          variable.restart ? ", at a restart" : ""),
+                          variable.by_resize ? ", by the new size"
+                          : variable.restart ? ", at a restart"
+                                             : ""),
               width);
     for (const std::string& command : variable.commands()) paragraph(out, "       ", command, width);
     names.push_back(variable.variable);
   }
+  if (names.empty()) return;
   out += "   verify\n";
   paragraph(out, "     ", fmt::format("dbaudit query 'SELECT {} FROM global_variables'", join(names, ", ")), width);
 }

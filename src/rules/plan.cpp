@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "base/units.h"
 #include "facts/known_names.h"
 
 namespace dbaudit {
@@ -32,33 +33,14 @@ constexpr Limit kMoreIsLooser[] = {{"wait_timeout", false},
 // The longer these are, the longer borrowers of a pool must be ready to wait.
 constexpr const char* kLessIsLooser[] = {"lock_wait_timeout", "innodb_lock_wait_timeout"};
 
-// Sessions keep their own value of these (reference manuals of both: "Scope: Global, Session").
-constexpr const char* kSessionScope[] = {"wait_timeout",
-                                         "interactive_timeout",
-                                         "lock_wait_timeout",
-                                         "innodb_lock_wait_timeout",
-                                         "idle_transaction_timeout",
-                                         "idle_write_transaction_timeout",
-                                         "idle_readonly_transaction_timeout",
-                                         "autocommit",
-                                         "transaction_isolation",
-                                         "tx_isolation",
-                                         "net_read_timeout",
-                                         "net_write_timeout",
-                                         "max_execution_time",
-                                         "max_statement_time",
-                                         "sql_mode"};
+// ON allows clients less.
+constexpr const char* kOffIsLooser[] = {"read_only",        "super_read_only",          "offline_mode",
+                                        "innodb_read_only", "require_secure_transport", "transaction_read_only",
+                                        "tx_read_only",     "skip_networking"};
 
 template <typename List>
 bool contains(const List& list, const std::string& name) {
   return std::find(std::begin(list), std::end(list), name) != std::end(list);
-}
-
-bool needs_restart(const std::string& variable, Flavor flavor) {
-  for (const KnownName& known : known_variables()) {
-    if (known.name == variable) return flavor == Flavor::mysql ? known.mysql_restart : known.mariadb_restart;
-  }
-  return false;
 }
 
 std::string sql_value(const Value& value) {
@@ -75,6 +57,8 @@ std::string sql_value(const Value& value) {
 }  // namespace
 
 Direction direction_of(const std::string& variable, const Value& from, const Value& to) {
+  if (contains(kOffIsLooser, variable) && !is_null(from) && from != to)
+    return text_of(to) == "OFF" ? Direction::loosens : Direction::tightens;
   std::optional<double> old_value = number_of(from);
   std::optional<double> new_value = number_of(to);
   if (!old_value || !new_value || *old_value == *new_value) return Direction::neutral;
@@ -89,6 +73,7 @@ Direction direction_of(const std::string& variable, const Value& from, const Val
 }
 
 std::vector<std::string> VariableStep::commands() const {
+  if (is_null(to) || by_resize) return {};  // nobody sets it
   const std::string value = sql_value(to);
   // SET PERSIST writes mysqld-auto.cnf (MySQL 8.0); elsewhere only the option file outlives a restart.
   if (version.min_mysql(8, 0)) {
@@ -119,33 +104,100 @@ std::vector<VariableStep> changed_variables(Store& before, Store& after) {
     for (std::size_t i = 0; i < std::min(old_values.size(), new_values.size()); ++i) {
       const auto& [name, value] = new_values[i];
       if (name == "server_id" || value == old_values[i].second) continue;
-      changed.push_back({server.name, *server.version, name, old_values[i].second, value,
-                         needs_restart(name, server.version->flavor), contains(kSessionScope, name)});
+      const KnownIn& known = known_variable(name)->in(server.version->flavor);
+      changed.push_back(
+          {server.name, *server.version, name, old_values[i].second, value, known.restart, known.session});
     }
   }
   return changed;
 }
 
+std::map<std::string, double> more_connections(Store& before, Store& after) {
+  struct Need {
+    Value server;
+    std::optional<double> connections;
+  };
+  const auto needs = [](Store& store) {
+    Query row = store.query(
+        "SELECT name, server_name, deploy_instances(instances, surge_instances, terminating, blue_green) "
+        "* coalesce(processes_per_instance, 1) * max_connections_per_process FROM pool");
+    std::map<std::string, Need> found;
+    while (row.next().value()) found[row.text(0)] = {row.value(1), row.real(2)};
+    return found;
+  };
+  std::map<std::string, Need> old = needs(before);
+  std::map<std::string, double> more;
+  for (const auto& [pool, need] : needs(after)) {
+    const Need& was = old[pool];
+    const bool same = need.connections == was.connections && need.server == was.server;
+    if (same && need.connections) continue;
+    const bool comparable = need.connections && was.connections && need.server == was.server;
+    more[pool] = comparable ? *need.connections - *was.connections : kUnlimited;
+  }
+  return more;
+}
+
+std::vector<ResizeStep> changed_sizes(Store& before, Store& after) {
+  std::vector<ResizeStep> resizes;
+  Query rows = after.query("SELECT name, memory_bytes FROM server WHERE memory_bytes IS NOT NULL ORDER BY server_id");
+  while (rows.next().value()) {
+    Query old = before.query("SELECT memory_bytes FROM server WHERE name = :name");
+    old.bind("name", rows.text(0));
+    if (!old.next().value() || old.integer(0) == rows.integer(1)) continue;
+    resizes.push_back({rows.text(0), old.integer(0), rows.integer(1).value_or(0)});
+  }
+  return resizes;
+}
+
+namespace {
+
+// Why the server comes first with these.
+std::string why_first(const PlanStep& step) {
+  std::vector<std::string> not_known;
+  for (const VariableStep& variable : step.variables) {
+    if (direction_of(variable.variable, variable.from, variable.to) == Direction::neutral)
+      not_known.push_back(variable.variable);
+  }
+  const bool some_grow = not_known.size() < step.variables.size() || !step.resizes.empty();
+  std::string why = some_grow ? "what clients may use grows: the server comes first" : "";
+  if (!not_known.empty())
+    why += fmt::format("{}whether clients depend on {} is not known here: see to that before", why.empty() ? "" : "; ",
+                       join(not_known, ", "));
+  return why;
+}
+
+}  // namespace
+
 std::vector<PlanStep> ordered_steps(const std::vector<VariableStep>& variables,
-                                    const std::vector<SettingStep>& settings) {
-  PlanStep first{
-      StepKind::server, "these limits grow, or no client depends on them: the server comes first", {}, {}, {}};
+                                    const std::vector<SettingStep>& settings, const std::vector<ResizeStep>& resizes) {
+  PlanStep first{StepKind::server, ""};
+  PlanStep smaller{StepKind::pools, "every instance must run with the new settings before the next step"};
+  PlanStep larger{StepKind::pools, smaller.why};
   PlanStep last{StepKind::server,
-                "these limits shrink: the server comes last, when no client needs the old value any more",
-                {},
-                {},
-                {}};
+                "these limits shrink: the server comes last, when no client needs the old value any more"};
   for (const VariableStep& variable : variables) {
     const bool tightens = direction_of(variable.variable, variable.from, variable.to) == Direction::tightens;
     (tightens ? last : first).variables.push_back(variable);
   }
-  PlanStep pools{
-      StepKind::pools, "every instance must run with the new settings before the next step", {}, settings, {}};
-  if (last.variables.empty()) pools.why = "what they need is there now";
+  for (const ResizeStep& resize : resizes)
+    (resize.from && resize.to < *resize.from ? last : first).resizes.push_back(resize);
+  first.why = why_first(first);
+  const bool room_is_made = std::any_of(settings.begin(), settings.end(),
+                                        [](const SettingStep& setting) { return setting.more_connections < 0; });
+  for (const SettingStep& setting : settings)
+    (room_is_made && setting.more_connections <= 0 ? smaller : larger).settings.push_back(setting);
+  if (last.variables.empty() && last.resizes.empty()) {
+    larger.why = "what they need is there now";
+    if (larger.settings.empty()) smaller.why = larger.why;
+  }
+  if (!larger.settings.empty())
+    smaller.why =
+        "these give connections back for the next step: every instance must run with the new settings before it";
   std::vector<PlanStep> steps;
-  if (!first.variables.empty()) steps.push_back(std::move(first));
-  if (!settings.empty()) steps.push_back(std::move(pools));
-  if (!last.variables.empty()) steps.push_back(std::move(last));
+  for (PlanStep* step : {&first, &smaller, &larger, &last}) {
+    if (!step->variables.empty() || !step->settings.empty() || !step->resizes.empty())
+      steps.push_back(std::move(*step));
+  }
   return steps;
 }
 
@@ -157,19 +209,74 @@ struct Client {
   bool resets = false;
   bool keeps = true;
   std::optional<double> own_wait_timeout_s;
+  std::optional<double> silence_s;     // after it the pool itself looks at an idle connection
+  std::optional<double> idle_limit_s;  // of sessions that are open now
+  std::set<std::string> idle_limit_by;
 };
 
-std::vector<Client> clients_of(Store& store, const std::string& server) {
-  Query rows = store.query(
-      "SELECT name, max_lifetime_s, resets_session, keeps_connections, session_wait_timeout_s FROM pool "
-      "WHERE server_name IS NULL OR server_name = :server ORDER BY name");
+// "interactive_timeout (Aurora takes the shorter one)" is interactive_timeout.
+std::string variable_in(const std::string& idle_limit_by) { return idle_limit_by.substr(0, idle_limit_by.find(' ')); }
+
+// Those that have sessions of their own on the server; behind a proxy the sessions are the proxy's.
+std::vector<Client> clients_of(Store& before, Store& after, const std::string& server) {
+  Query rows = after.query(
+      "SELECT name, max_lifetime_s, resets_session, keeps_connections, session_wait_timeout_s, longest_silence_s FROM "
+      "pool WHERE via IS NULL AND (server_name IS NULL OR server_name = :server) ORDER BY name");
   rows.bind("server", server);
   std::vector<Client> clients;
   while (rows.next().value()) {
-    clients.push_back(
-        {rows.text(0), rows.real(1), rows.integer(2).value_or(0) != 0, rows.integer(3).value_or(1) != 0, rows.real(4)});
+    Client client{rows.text(0),
+                  rows.real(1),
+                  rows.integer(2).value_or(0) != 0,
+                  rows.integer(3).value_or(1) != 0,
+                  rows.real(4),
+                  rows.real(5),
+                  std::nullopt,
+                  {}};
+    for (Store* store : {&after, &before}) {
+      Query limit = store->query(
+          "SELECT l.idle_limit_s, l.idle_limit_by FROM pool_limits l JOIN server s ON s.server_id = l.server_id WHERE "
+          "l.pool = :pool AND s.name = :server");
+      limit.bind("pool", client.name);
+      limit.bind("server", server);
+      if (!limit.next().value()) continue;
+      client.idle_limit_s = limit.real(0);
+      client.idle_limit_by.insert(variable_in(limit.text(1)));
+    }
+    clients.push_back(std::move(client));
   }
   return clients;
+}
+
+// Whose idle limit neither is nor was this variable does not notice that it changes. It is not known of all the others.
+bool concerns(const Client& client, const std::string& variable) {
+  if (variable != "wait_timeout" && variable != "interactive_timeout") return true;
+  return client.idle_limit_by.empty() || client.idle_limit_by.contains(variable);
+}
+
+// Since when a connection can be too old, and how long one may then lie idle before somebody acts.
+void ends_with_lifetime(const Client& client, OldSessions& old) {
+  const double lifetime = *client.lifetime_s;
+  if (client.silence_s && *client.silence_s == lifetime) {
+    old.gone_after_s = lifetime;
+    old.reason = "one lifetime of its connections; those in use end when they are given back";
+    return;
+  }
+  const double silence = client.silence_s.value_or(kUnlimited);
+  const bool by_server = silence == kUnlimited || (client.idle_limit_s && *client.idle_limit_s < silence);
+  if (by_server && !client.idle_limit_s) {
+    old.reason =
+        "its pool looks at a connection's age only when it is borrowed or given back, and when the server ends "
+        "one that lies idle is not known";
+    return;
+  }
+  old.gone_after_s = lifetime + (by_server ? *client.idle_limit_s : silence);
+  old.reason = by_server ? fmt::format(
+                               "its pool looks at a connection's age ({}) only when it is borrowed or given back; one "
+                               "that then lies idle stays until the server ends it by the limit that it began with, {}",
+                               format_duration(lifetime), format_duration(*client.idle_limit_s))
+                         : fmt::format("one lifetime of its connections ({}), and up to {} more for one that lies idle",
+                                       format_duration(lifetime), format_duration(silence));
 }
 
 OldSessions sessions_of(const Client& client, const VariableStep& step, bool redeployed_later) {
@@ -192,15 +299,14 @@ OldSessions sessions_of(const Client& client, const VariableStep& step, bool red
     old.gone_after_s = kUnlimited;
     old.reason = "nothing ends its connections: restart the application, or KILL them one by one";
   } else {
-    old.gone_after_s = client.lifetime_s;
-    old.reason = "one lifetime of its connections; those in use end when they are given back";
+    ends_with_lifetime(client, old);
   }
   return old;
 }
 
 }  // namespace
 
-std::vector<OldSessions> old_sessions(Store& store, const std::vector<PlanStep>& steps) {
+std::vector<OldSessions> old_sessions(Store& before, Store& after, const std::vector<PlanStep>& steps) {
   std::vector<OldSessions> all;
   for (std::size_t i = 0; i < steps.size(); ++i) {
     std::set<std::string> redeployed;
@@ -208,14 +314,14 @@ std::vector<OldSessions> old_sessions(Store& store, const std::vector<PlanStep>&
       for (const SettingStep& setting : steps[later].settings) redeployed.insert(setting.pool);
     }
     for (const VariableStep& step : steps[i].variables) {
-      if (!step.session_scope || step.restart) continue;
-      for (const Client& client : clients_of(store, step.server)) {
-        all.push_back(sessions_of(client, step, redeployed.contains(client.name)));
+      if (!step.session_scope || step.restart || step.by_resize) continue;
+      for (const Client& client : clients_of(before, after, step.server)) {
+        if (concerns(client, step.variable)) all.push_back(sessions_of(client, step, redeployed.contains(client.name)));
       }
       OldSessions others{step.server, "", step.variable, step.from, step.to, {}, "", {}};
       others.reason =
           "clients that are not declared keep it until they disconnect; no server shows when a session began";
-      Query seen = store.query(
+      Query seen = after.query(
           "SELECT (SELECT count(*) FROM sessions c WHERE c.server_id = s.server_id AND c.kind = 'client') FROM server "
           "s "
           "JOIN fact_source f ON f.server_id = s.server_id AND f.source = 'sessions' AND f.status = 'read' "

@@ -2,6 +2,7 @@
 // Pure data and functions; nothing of it is ever run.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,7 @@ struct VariableStep {
   Value to;
   bool restart = false;        // the variable is read only there
   bool session_scope = false;  // sessions that are open keep their own value
+  bool by_resize = false;      // a managed service changes it with the size of the machine
 
   // SQL and option-file lines that make the change, as this server takes them.
   [[nodiscard]] std::vector<std::string> commands() const;
@@ -34,17 +36,26 @@ struct VariableStep {
 struct SettingStep {
   std::string pool;
   std::string key;
-  std::string from;  // for people; "default" when not declared
+  std::string from;  // for people, without secrets
   std::string to;
+  double more_connections = 0;  // of the whole pool
+};
+
+// Another size of the machine.
+struct ResizeStep {
+  std::string server;
+  std::optional<std::int64_t> from;  // bytes
+  std::int64_t to = 0;
 };
 
 enum class StepKind { server, pools };
 struct PlanStep {
   StepKind kind = StepKind::server;
-  std::string why;  // why it stands here
-  std::vector<VariableStep> variables;
-  std::vector<SettingStep> settings;
-  std::vector<RuleResult> meanwhile;  // fails after this step, and neither before all steps nor after them
+  std::string why;                       // why it stands here
+  std::vector<ResizeStep> resizes = {};  // before `variables`
+  std::vector<VariableStep> variables = {};
+  std::vector<SettingStep> settings = {};
+  std::vector<RuleResult> meanwhile = {};  // fails after this step, and neither before all steps nor after them
 };
 
 // Sessions of one pool (or of clients that nobody declared) after one variable was changed.
@@ -69,12 +80,20 @@ struct Plan {
 // What differs between the global variables of two stores with the same servers.
 std::vector<VariableStep> changed_variables(Store& before, Store& after);
 
-// In this order: what loosens or does not matter to clients, the pools, what tightens. Without `meanwhile`.
-std::vector<PlanStep> ordered_steps(const std::vector<VariableStep>& variables,
-                                    const std::vector<SettingStep>& settings);
+// How many more connections each pool may open while it is deployed (negative: fewer), where that changes. Infinity
+// where it is not known, or the server is another one: there must be room for whatever it is.
+std::map<std::string, double> more_connections(Store& before, Store& after);
 
-// Who keeps the old value of variables with session scope. `store`: facts and pools as they will be.
-std::vector<OldSessions> old_sessions(Store& store, const std::vector<PlanStep>& steps);
+std::vector<ResizeStep> changed_sizes(Store& before, Store& after);
+
+// In this order: what loosens, or does not tighten as far as is known, the pools, what tightens. Pools that grow come
+// after those that give connections back. Without `meanwhile`.
+std::vector<PlanStep> ordered_steps(const std::vector<VariableStep>& variables,
+                                    const std::vector<SettingStep>& settings,
+                                    const std::vector<ResizeStep>& resizes = {});
+
+// Who keeps the old value of variables with session scope. Facts and pools as they are, and as they will be.
+std::vector<OldSessions> old_sessions(Store& before, Store& after, const std::vector<PlanStep>& steps);
 
 // Failures of `state` that are in neither `before` nor `after`.
 std::vector<RuleResult> only_here(const AuditResult& state, const AuditResult& before, const AuditResult& after);

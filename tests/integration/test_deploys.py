@@ -176,6 +176,18 @@ def test_c_who_keeps_the_old_value_and_until_when(server, dbaudit, judged, plan,
     assert not [result for result in judged.report["results"] if result["outcome"] == "fail"]
 
 
+def test_c_a_start_loses_what_was_only_set(server, dbaudit, judged):
+    declare(dbaudit, C)
+    server.set_global(wait_timeout=180)
+    groups = "[mysqld-5.7]\nwait_timeout = 50\n[mysqld]\nmax_connections = 300\n[mysqld-{0}.{1}]\nnet_read_timeout = 0\n"
+    (dbaudit.home / "new.cnf").write_text(groups.format(*server.version))
+    judged("check", "--option-file", "new.cnf", "--only", "POOL002", "CAP001")
+    found = {(one["rule"], one["subject"]): one for one in judged.report["results"]}
+    assert found["CAP001", "max_connections"]["evidence"]["max_connections"] == 300
+    # MariaDB says that it was SET; on MySQL a SET SESSION leaves the same trace, and an option file that stays may have it.
+    assert found["POOL002", "checkout"]["outcome"] == ("pass" if server.flavor == "mariadb" else "unknown"), found
+
+
 # --- D: "Possibly consider using a shorter maxLifetime value"
 
 D = '''

@@ -173,3 +173,37 @@ def test_huge_and_hostile_files_end_soon(dbaudit, home):
     (home / "application.yml").write_text(laughs)
     run = dbaudit("pools", "import", "application.yml", timeout=20)
     assert run.code == 2 and "application.yml:" in run.err and "more values" in run.err, run
+
+
+BASE = """\
+spring.application.name=checkout
+spring.datasource.url=jdbc:mysql://db/shop
+spring.datasource.hikari.maximum-pool-size=20
+spring.datasource.hikari.max-lifetime=1700000
+"""
+
+
+def test_springs_two_files_are_one_application(dbaudit):
+    (dbaudit.home / "application.properties").write_text(BASE)
+    (dbaudit.home / "application-prod.properties").write_text("spring.datasource.hikari.max-lifetime=600000\n")
+    files = ("application.properties", "application-prod.properties")
+    imports = [part for file in files for part in ("--import", file)]
+    run = dbaudit(*ASSUMED, *imports, "--import-profile", "prod", "--set", "wait_timeout=500", "--format", "json")
+    assert "name both" not in run.err and run.code == 0, run
+    [result] = [one for one in run.json()["results"] if one["rule"] == "POOL002"]
+    assert (result["subject"], result["evidence"]["longest_silence_s"]) == ("checkout", 600)
+    run = dbaudit("pools", "import", *files, "--profile", "prod")
+    [pool] = tomllib.loads(run.out)["pool"]
+    assert pool["name"] == "checkout" and pool["settings"] == {"maximumPoolSize": 20, "maxLifetime": 600000}, run
+    assert pool["url"] == "jdbc:mysql://db/shop"
+    # Two applications of one name are two.
+    (dbaudit.home / "other").mkdir()
+    (dbaudit.home / "other/application.properties").write_text(BASE)
+    run = dbaudit(*ASSUMED, "--import", files[0], "--import", "other/application.properties")
+    assert run.code == 2 and "pool 'checkout' is already declared" in run.err
+
+
+def test_what_boot_would_not_start_with(dbaudit):
+    (dbaudit.home / "application.yml").write_text("spring:\n  datasource:\n    url: jdbc:mysql://db/shop\nspring:\n  application:\n    name: a\n")
+    run = dbaudit("pools", "import", "application.yml")
+    assert run.code == 2 and "application.yml:5: the key 'spring' is there twice: Spring Boot refuses to start with it" in run.err, run

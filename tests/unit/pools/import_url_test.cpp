@@ -22,6 +22,11 @@ TEST_CASE("URLs lose user, password and secret options, however they are written
       {"app:p@ss/w?rd@tcp(h:3306)/d?timeout=5s", "tcp(h:3306)/d?timeout=5s", "app"},
       {"unix(/run/mysqld.sock)/d", "unix(/run/mysqld.sock)/d", ""},
       {"mysql://${U}:${P}@${HOST}/d?a=${B}&c=1", "mysql://${HOST}/d?a=unknown&c=1", ""},
+      {"mysql://h/d?init_command=SET%20PASSWORD%3D%27leak%27&a=1", "mysql://h/d?init_command=SET%20PASSWORD=?&a=1", ""},
+      {"mysql://h/d?init%5Fcommand=SET+PASSWORD='leak'", "mysql://h/d?init%5Fcommand=SET%20PASSWORD=?", ""},
+      {"jdbc:mysql://h/d?sessionVariables=PASSWORD='leak'", "jdbc:mysql://h/d?sessionVariables=PASSWORD=?", ""},
+      {"jdbc:mysql://h/d?%70assword=leak&a=1", "jdbc:mysql://h/d?a=1", ""},
+      {"mysql://h/d?init_command=SET%20NAMES%20utf8mb4", "mysql://h/d?init_command=SET%20NAMES%20utf8mb4", ""},
       {"mysql://[::1]:3306/d", "mysql://[::1]:3306/d", ""},
   };
   for (const auto& c : cases) {

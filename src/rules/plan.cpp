@@ -211,7 +211,7 @@ struct Client {
   std::optional<double> own_wait_timeout_s;
   std::optional<double> silence_s;     // after it the pool itself looks at an idle connection
   std::optional<double> idle_limit_s;  // of sessions that are open now
-  std::set<std::string> idle_limit_by;
+  std::set<std::string> idle_limit_by;  // empty: not known
 };
 
 // "interactive_timeout (Aurora takes the shorter one)" is interactive_timeout.
@@ -241,7 +241,7 @@ std::vector<Client> clients_of(Store& before, Store& after, const std::string& s
       limit.bind("server", server);
       if (!limit.next().value()) continue;
       client.idle_limit_s = limit.real(0);
-      client.idle_limit_by.insert(variable_in(limit.text(1)));
+      if (client.idle_limit_s) client.idle_limit_by.insert(variable_in(limit.text(1)));
     }
     clients.push_back(std::move(client));
   }

@@ -70,6 +70,8 @@ void ReportArguments::add_to(CLI::App& app) {
 }
 
 JudgedFacts load_judged_facts(const JudgingArguments& arguments, Problems& problems) {
+  std::future<void> connector;
+  if (arguments.from.empty() && arguments.assume.empty()) connector = begin_to_initialise_connector();
   JudgedFacts facts;
   facts.inputs = load_inputs(arguments.inputs, facts.store, problems);
   check_services(facts.inputs, facts.store, problems);

@@ -133,6 +133,8 @@ std::optional<Seconds> watch_interval(const std::string& text, Problems& problem
 }
 
 int run(const Arguments& arguments) {
+  std::future<void> connector;
+  if (arguments.from.empty()) connector = begin_to_initialise_connector();
   Problems problems;
   const std::string config_file = find_config(arguments.config);
   const Config config = config_file.empty() ? Config{} : parse_config(config_file, problems);

@@ -22,6 +22,7 @@ struct Arguments {
 };
 
 int run(const Arguments& arguments) {
+  const std::future<void> connector = begin_to_initialise_connector();
   Problems problems;
   const std::string config_file = find_config(arguments.config);
   const Config config = config_file.empty() ? Config{} : parse_config(config_file, problems);

@@ -270,14 +270,21 @@ class Builder {
 
   // --- waits that show in the process list only
 
-  [[nodiscard]] std::vector<WantedLock> wanted_by(const LockSession& session) const {
-    std::vector<WantedLock> wanted = wanted_locks(session.info.value_or(""), session.database.value_or(""));
+  [[nodiscard]] std::vector<WantedLock> wanted_in(const std::string& statement, const std::string& database) const {
+    std::vector<WantedLock> wanted = wanted_locks(statement, database);
     for (WantedLock& lock : wanted) {
       if (lock.object_type == "USER LEVEL LOCK") continue;
       lock.schema = folded(facts_, lock.schema);
       lock.name = folded(facts_, lock.name);
     }
     return wanted;
+  }
+
+  // Hundreds who wait often wait in the same statement.
+  const std::vector<WantedLock>& wanted_by(const LockSession& session) {
+    const auto [found, fresh] = wanted_by_.try_emplace({session.info.value_or(""), session.database.value_or("")});
+    if (fresh) found->second = wanted_in(found->first.first, found->first.second);
+    return found->second;
   }
 
   struct StateWait {
@@ -318,7 +325,7 @@ class Builder {
     if (object_type == "BACKUP LOCK" && facts_.version.is_mariadb()) object_type = "BACKUP";
     StateWait wait{node, {}, {}, {}, object_type};
     const std::string text = session.info.value_or("");
-    const std::vector<WantedLock> wanted = wanted_by(session);
+    const std::vector<WantedLock>& wanted = wanted_by(session);
     const auto add = [&wait](const LockObject& object, std::string_view type) {
       wait.objects.push_back(object);
       wait.types.emplace_back(type);
@@ -694,6 +701,7 @@ class Builder {
   std::multimap<std::size_t, std::size_t> upgradable_;                          // node -> object
   std::map<std::string, std::vector<std::size_t>, std::less<>> in_the_way_of_;  // lock type -> objects
   std::unordered_set<std::size_t> waiting_nodes_;
+  std::map<std::pair<std::string, std::string>, std::vector<WantedLock>> wanted_by_;  // of statement and database
   std::vector<std::size_t> readers_with_row_locks_;
   std::map<std::size_t, bool> handle_waiters_;  // node -> whether it waits for a flush
 };

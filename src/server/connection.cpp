@@ -163,6 +163,11 @@ void initialise_connector() {
   driver();
 }
 
+std::future<void> begin_to_initialise_connector() {
+  unsetenv("MYSQL_PWD");  // NOLINT(concurrency-mt-unsafe): as above
+  return std::async(std::launch::async, [] { driver(); });
+}
+
 // --- Rows
 
 namespace {

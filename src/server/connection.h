@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,10 @@ using Deadline = std::chrono::steady_clock::time_point;
 // Makes the connector's one driver object. Must be called once on the main thread before any other thread connects:
 // the connector's first call is not thread-safe.
 void initialise_connector();
+
+// The same on a thread of its own, because it takes milliseconds, in which a command reads its files. For the main
+// thread, before others exist; the future waits for the end when it goes.
+[[nodiscard]] std::future<void> begin_to_initialise_connector();
 
 // A buffered result: all of it has arrived, so an error in the middle of it has already been reported.
 class Rows {

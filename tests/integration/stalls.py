@@ -210,6 +210,8 @@ class Stall:
                 self.server.admin(f"KILL {self.ids[role]}")
         if root and (xid := root.xid or root.owns_xid):
             rollback = f"XA ROLLBACK {','.join(map(repr, xid))}"
+            if root.owns_xid:
+                self.server.wait_for(lambda: not self.server.are_leaving([self.ids[role]]), f"{role} has left")
             # MySQL refuses until the session has let go of it.
             self.server.wait_for(lambda: self.succeeds(rollback), f"{rollback} succeeds")
 

@@ -209,8 +209,8 @@ struct Client {
   bool resets = false;
   bool keeps = true;
   std::optional<double> own_wait_timeout_s;
-  std::optional<double> silence_s;     // after it the pool itself looks at an idle connection
-  std::optional<double> idle_limit_s;  // of sessions that are open now
+  std::optional<double> silence_s;      // after it the pool itself looks at an idle connection
+  std::optional<double> idle_limit_s;   // of sessions that are open now
   std::set<std::string> idle_limit_by;  // empty: not known
 };
 

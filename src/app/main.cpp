@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -22,16 +23,17 @@ void prepare_heap() {
   mallopt(M_TOP_PAD, kStep);
   mallopt(M_TRIM_THRESHOLD, 8 * kStep);
   mallopt(M_MMAP_THRESHOLD, kStep);
-  constexpr std::uintptr_t kPage = 4 << 10;
-  constexpr std::uintptr_t kUsedByAll = 8 << 20;
-  const auto begin = (reinterpret_cast<std::uintptr_t>(sbrk(0)) + kPage - 1) & ~(kPage - 1);
+  constexpr std::ptrdiff_t kPage = 4 << 10;
+  constexpr std::ptrdiff_t kUsedByAll = 8 << 20;
+  auto* begin = static_cast<char*>(sbrk(0));
+  begin += (kPage - static_cast<std::ptrdiff_t>(reinterpret_cast<std::uintptr_t>(begin) % kPage)) % kPage;
   void* volatile grows_it = std::malloc(kUsedByAll);  // volatile: or compilers leave both calls out
   std::free(grows_it);
-  const auto end = reinterpret_cast<std::uintptr_t>(sbrk(0));
-  if (end < begin + kUsedByAll) return;
+  const std::ptrdiff_t size = static_cast<char*>(sbrk(0)) - begin;
+  if (size < kUsedByAll) return;
   // Where the kernel refuses, it is only slower.
-  madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
-  madvise(reinterpret_cast<void*>(begin), kUsedByAll, MADV_POPULATE_WRITE);
+  madvise(begin, static_cast<std::size_t>(size), MADV_HUGEPAGE);
+  madvise(begin, kUsedByAll, MADV_POPULATE_WRITE);
 }
 
 }  // namespace

@@ -158,13 +158,12 @@ Result<std::unique_ptr<sql::Connection>> connect_once(const ConnectionOptions& o
 }  // namespace
 
 void initialise_connector() {
+  driver();  // the last to read the environment, where another thread has begun it
   // An empty password would make the library look for one in MYSQL_PWD.
-  unsetenv("MYSQL_PWD");  // NOLINT(concurrency-mt-unsafe): called on the main thread before others exist
-  driver();
+  unsetenv("MYSQL_PWD");  // NOLINT(concurrency-mt-unsafe): called on the main thread before others connect
 }
 
 std::future<void> begin_to_initialise_connector() {
-  unsetenv("MYSQL_PWD");  // NOLINT(concurrency-mt-unsafe): as above
   return std::async(std::launch::async, [] { driver(); });
 }
 

@@ -22,8 +22,8 @@ using Deadline = std::chrono::steady_clock::time_point;
 // the connector's first call is not thread-safe.
 void initialise_connector();
 
-// The same on a thread of its own, because it takes milliseconds, in which a command reads its files. For the main
-// thread, before others exist; the future waits for the end when it goes.
+// Does the part of it that takes milliseconds on a thread of its own, while a command reads its files. The future waits
+// for the end when it goes; initialise_connector() is called all the same.
 [[nodiscard]] std::future<void> begin_to_initialise_connector();
 
 // A buffered result: all of it has arrived, so an error in the middle of it has already been reported.

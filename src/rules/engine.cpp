@@ -257,6 +257,14 @@ class Judge {
     return true;
   }
 
+  // Whether the server has the variable, whatever its value.
+  bool is_listed(const std::string& variable) {
+    Query query = store_.query("SELECT 1 FROM variables_info WHERE server_id = :id AND variable_name = :name");
+    query.bind("id", server_.server_id);
+    query.bind("name", to_lower(variable));
+    return query.next().value();
+  }
+
   // A variable or counter that this server lacks makes the rule not applicable.
   bool variables_present() {
     for (const auto& [table, column] : rule_.reads) {
@@ -269,6 +277,11 @@ class Judge {
       if (!query.next().value()) {
         if (server_.door == "assumed") {
           unknown(fmt::format("the default of {} on {} is not known", column, to_string(*server_.version)),
+                  fmt::format("Say what it is: --set {}=...", column), true);
+          return false;
+        }
+        if (table == "global_variables" && is_listed(column)) {
+          unknown(fmt::format("what {} will be is not known", column),
                   fmt::format("Say what it is: --set {}=...", column), true);
           return false;
         }

@@ -281,6 +281,14 @@ TEST_CASE("a rule is not applicable to other versions and where the variable doe
     CHECK(results[0].outcome == Outcome::not_applicable);
     CHECK(results[0].reason == "MySQL 9.7.4 has no variable wait_timeout");
   }
+  SUBCASE("unless the server has it and nobody knows what it will be: then it is unknown") {
+    add_server(store, "mysql", "9.7.4", {});
+    add_source(store, "global_variables", "read");
+    store.insert("variables_info", {"server_id", "variable_name"}).row(1, "wait_timeout");
+    const auto results = judged(store);
+    CHECK(results[0].outcome == Outcome::unknown);
+    CHECK(results[0].reason == "what wait_timeout will be is not known");
+  }
   SUBCASE("unless the rule says it may be missing: then it is unknown") {
     add_server(store, "mysql", "9.7.4", {});
     add_source(store, "global_variables", "read");

@@ -2,7 +2,9 @@
 
 import json
 import os
+import resource
 import subprocess
+import time
 import typing
 
 import pytest
@@ -16,6 +18,13 @@ class Run(typing.NamedTuple):
     code: int
     out: str
     err: str
+    cpu_s: float
+    wall_s: float
+
+    @property
+    def waited_s(self):
+        """What a run took beyond its work. A loaded machine or a sanitizer makes work several times longer, waiting not."""
+        return self.wall_s - 4 * self.cpu_s
 
     def json(self):
         try:
@@ -25,6 +34,11 @@ class Run(typing.NamedTuple):
 
     def __str__(self):
         return f"{' '.join(map(str, self.argv))}\nexit code {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+def cpu_of_children():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class Dbaudit:
@@ -44,6 +58,7 @@ class Dbaudit:
 
     def __call__(self, *args, server=None, user="aud", password="pw", env=None, input=None, timeout=60, cwd=None):
         argv = self.argv(*args, server=server, user=user)
+        begun, cpu = time.monotonic(), cpu_of_children()
         try:
             done = subprocess.run(
                 argv,
@@ -59,7 +74,7 @@ class Dbaudit:
         except subprocess.TimeoutExpired as error:
             pytest.fail(f"still running after {timeout} s: {' '.join(argv)}\n--- stdout\n{error.stdout}\n--- stderr\n{error.stderr}")
         text = lambda data: data.decode("utf-8", errors="backslashreplace")
-        run = Run(argv, done.returncode, text(done.stdout), text(done.stderr))
+        run = Run(argv, done.returncode, text(done.stdout), text(done.stderr), cpu_of_children() - cpu, time.monotonic() - begun)
         if run.code < 0:
             pytest.fail(f"killed by signal {-run.code}: {run}")
         if run.code == 70:

@@ -304,8 +304,7 @@ def test_five_hundred_pools_on_twenty_snapshots(server, dbaudit, tmp_path):
         libraries = ("hikaricp", "tomcat_jdbc", "sqlalchemy", "dbcp2")
         pools = [f'[[pool]]\nname = "p{n}"\nlibrary = "{libraries[n % 4]}"\nserver = "s{n % 20}"\ninstances = 2\n' for n in range(count)]
         (dbaudit.home / "pools.toml").write_text("".join(pools))
-        begin = time.monotonic()
         run = dbaudit("check", "--from", *snapshots, "--pools", "pools.toml", "--set", "wait_timeout=180", "--format", "json")
-        seconds[count] = time.monotonic() - begin
+        seconds[count] = run.cpu_s
         assert len([one for one in run.json()["results"] if one["rule"] == "POOL001"]) == count
     assert seconds[500] < 4 * seconds[125] + 1, seconds

@@ -138,9 +138,8 @@ def test_slow_work_shows_progress_on_a_terminal_only(dbaudit):
 def test_timeout_bounds_many_mute_servers_at_once(dbaudit):
     with faults.Silent() as there:
         (dbaudit.home / "dbaudit.toml").write_text("".join(f'[[server]]\nname = "s{n}"\nurl = "mysql://aud@127.0.0.1:{there.port}"\n' for n in range(60)))
-        begun = time.monotonic()
         run = dbaudit("audit", "--format", "json", "--timeout", "1s")
-        assert time.monotonic() - begun < 6
+    assert run.waited_s < 6, run.wall_s
     assert run.code == 3 and len(run.json()["servers"]) == 60
     assert all(entry["error"] for entry in run.json()["servers"])
 

@@ -58,16 +58,20 @@ int run(const Arguments& arguments) {
   std::map<std::string, double> rule_timings;
   Problems problems;
   JudgedFacts facts = load_judged_facts(arguments.judging, problems);
+  const auto baseline = load_baseline(arguments.report, problems);
   if (!problems.empty()) return report_problems(problems);
   stopwatch.lap("load rules and pools");
   if (const Status read = read_judged_facts(arguments.judging, facts, problems); !read)
     return report_error(read.error());
   if (!problems.empty()) return report_problems(problems);
   stopwatch.lap("collect");
-  const AuditResult audit = judge_all(facts.inputs.rules, facts.store, facts.inputs.judge, &rule_timings);
+  AuditResult audit = judge_all(facts.inputs.rules, facts.store, facts.inputs.judge, &rule_timings);
+  accept(audit, facts.inputs, arguments.report, baseline, system_clock());
   stopwatch.lap("judge");
   write_stdout(render(audit, arguments.report));
   stopwatch.lap("print");
+  if (const Status updated = update_baseline(audit, arguments.report, baseline); !updated)
+    return report_error(updated.error());
   if (arguments.timings) stopwatch.report(facts.store, rule_timings);
   return exit_code(audit, {*parse_severity(arguments.report.fail_on), arguments.report.allow_unknown, false});
 }
@@ -79,6 +83,8 @@ void add_audit(CLI::App& app, Action& action) {
   auto arguments = std::make_shared<Arguments>();
   arguments->judging.add_to(*command);
   arguments->report.add_to(*command);
+  arguments->report.add_baseline_to(*command);
+  arguments->report.add_update_baseline_to(*command);
   command->add_flag("--timings", arguments->timings, "Say on stderr how the time of the run divides");
   command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
 }

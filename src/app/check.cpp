@@ -18,12 +18,14 @@ struct Arguments {
 int run(const Arguments& arguments) {
   Problems problems;
   WhatIf change = load_what_if(arguments.judging, arguments.proposal, problems);
+  const auto baseline = load_baseline(arguments.report, problems);
   if (const std::optional<int> failed = read_what_if(arguments.judging, change, problems)) return *failed;
 
   const Inputs& inputs = change.facts.inputs;
   const AuditResult now = judge_all(inputs.rules, change.facts.store, inputs.judge);
   AuditResult audit = judge_all(inputs.rules, change.wanted, inputs.judge);
   mark_changes(audit, now);
+  accept(audit, inputs, arguments.report, baseline, system_clock());
 
   write_stdout(render(audit, arguments.report));
   return exit_code(audit,
@@ -39,6 +41,7 @@ void add_check(CLI::App& app, Action& action) {
   arguments->judging.add_assume_to(*command);
   arguments->proposal.add_to(*command);
   arguments->report.add_to(*command);
+  arguments->report.add_baseline_to(*command);
   command->add_flag("--only-new", arguments->only_new, "What was there before does not count for the exit code");
   command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
 }

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <exception>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -31,7 +32,7 @@ struct Work {
   std::condition_variable changed;
   std::size_t next = 0;
   std::size_t done = 0;
-  std::unique_ptr<Store> first_store;          // for the first request: already has the declared tables
+  std::promise<std::unique_ptr<Store>> first_store;  // for the first request: it has the declared tables
   std::vector<std::unique_ptr<Store>> stores;  // null until done
   std::vector<std::vector<std::string>> warnings;
   std::exception_ptr failure;  // an internal error on a thread; thrown again on the main thread
@@ -45,11 +46,15 @@ void collect_some(const std::shared_ptr<Work>& work) {
       if (work->next == work->requests.size()) return;
       mine = work->next++;
     }
-    std::unique_ptr<Store> store = mine == 0 ? std::move(work->first_store) : std::make_unique<Store>();
+    std::unique_ptr<Store> store;
+    const auto store_to_fill = [&]() -> Store& {
+      store = mine == 0 ? work->first_store.get_future().get() : std::make_unique<Store>();
+      return *store;
+    };
     std::vector<std::string> warnings;
     std::exception_ptr failure;
     try {
-      warnings = collect_server(*store, 1, work->requests[mine], work->clock);
+      warnings = collect_server(store_to_fill, 1, work->requests[mine], work->clock);
       if (work->requests[mine].scope == Scope::everything) store_lock_graph(*store, 1);
     } catch (...) {
       failure = std::current_exception();
@@ -94,17 +99,20 @@ void wait_for_all(Work& work) {
 
 bool left_threads_behind() { return abandoned; }
 
-Store collect_all(Store store, const StoreFactory& fresh, const std::vector<CollectRequest>& requests,
-                  const Clock& clock) {
+Store collect_all(const StoreFactory& make, const std::vector<CollectRequest>& requests, const Clock& clock) {
   initialise_connector();
   auto work = std::make_shared<Work>();
   work->requests = requests;
   work->clock = clock;
-  work->first_store = std::make_unique<Store>(std::move(store));
   work->stores.resize(requests.size());
   work->warnings.resize(requests.size());
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < std::min(kThreads, requests.size()); ++i) threads.emplace_back(collect_some, work);
+  try {
+    work->first_store.set_value(std::make_unique<Store>(make()));
+  } catch (...) {
+    work->first_store.set_exception(std::current_exception());
+  }
   wait_for_all(*work);
 
   std::vector<std::unique_ptr<Store>> stores(requests.size());
@@ -131,7 +139,7 @@ Store collect_all(Store store, const StoreFactory& fresh, const std::vector<Coll
   if (failure) std::rethrow_exception(failure);
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (stores[i]) continue;
-    stores[i] = std::make_unique<Store>(i == 0 ? fresh() : Store());
+    stores[i] = std::make_unique<Store>(i == 0 ? make() : Store());
     insert_unanswered(*stores[i], requests[i], clock);
   }
   // The first store takes in the others.

@@ -76,8 +76,7 @@ int run(const Arguments& arguments) {
   const std::optional<Deadline> deadline = deadline_from(arguments.timeout, problems);
   if (!problems.empty()) return report_problems(problems);
   for (CollectRequest& request : servers) request.deadline = *deadline;
-  Store store = collect_all(
-      Store(), [] { return Store(); }, servers, system_clock());
+  Store store = collect_all([] { return Store(); }, servers, system_clock());
   const AuditedServer server = audited_servers(store).front();
   if (!server.reachable) {
     write_stderr(server.error.value_or("the server could not be reached"));

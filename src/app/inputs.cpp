@@ -285,6 +285,10 @@ Inputs load_inputs(const InputArguments& arguments, Store& store, Problems& prob
   check_rules(left_out, store, problems);
   check_libraries(arguments.rules, store, problems);
 
+  std::vector<std::string> ids;
+  for (const Rule& rule : all) ids.push_back(rule.id);
+  inputs.waivers = parse_waivers(inputs.config.waivers, inputs.config.file, ids, problems);
+
   inputs.rule_folders = folders;
   inputs.libraries = load_declared(arguments, inputs, {}, store, inputs.notes, problems);
 

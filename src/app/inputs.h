@@ -12,6 +12,7 @@
 #include "pools/library.h"
 #include "pools/pool.h"
 #include "rules/engine.h"
+#include "rules/waiver.h"
 
 namespace dbaudit {
 
@@ -35,6 +36,7 @@ struct Inputs {
   JudgeRequest judge;
   std::vector<Library> libraries;  // of the declared pools
   std::vector<std::string> notes;  // what imported files left open
+  std::vector<Waiver> waivers;
 };
 
 // Fills the declared tables (pools, human clients) of `store`, which must be new.

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
 
 #include "app/assumed_servers.h"
 #include "app/collect_all.h"
@@ -11,6 +13,7 @@
 #include "app/output.h"
 #include "app/time_limit.h"
 #include "base/text.h"
+#include "base/toml.h"
 #include "pools/limits.h"
 #include "report/report.h"
 
@@ -69,6 +72,15 @@ void ReportArguments::add_to(CLI::App& app) {
   app.add_flag("-v,--verbose", verbose, "List passes and rules that do not apply as well");
 }
 
+void ReportArguments::add_baseline_to(CLI::App& app) {
+  app.add_option("--baseline", baseline, "A file of findings that are known and do not count");
+}
+
+void ReportArguments::add_update_baseline_to(CLI::App& app) {
+  app.add_flag("--update-baseline", update_baseline,
+               "Take out of the baseline what is gone; make the file of all that is found where there is none");
+}
+
 JudgedFacts load_judged_facts(const JudgingArguments& arguments, Problems& problems) {
   std::future<void> connector;
   if (arguments.from.empty() && arguments.assume.empty()) connector = begin_to_initialise_connector();
@@ -101,13 +113,19 @@ Status read_judged_facts(const JudgingArguments& arguments, JudgedFacts& facts, 
   if (!arguments.assume.empty()) {
     add_assumed(arguments, facts.inputs, facts.store, problems);
   } else if (arguments.from.empty()) {
-    const auto fresh = [&arguments] {
+    const auto loaded = std::make_shared<std::optional<Store>>(std::move(facts.store));
+    const auto make = [&arguments, loaded] {
+      if (*loaded) {
+        Store store = std::move(**loaded);
+        loaded->reset();
+        return store;
+      }
       Problems none;  // loaded before without any
       Store another;
       load_inputs(arguments.inputs, another, none);
       return another;
     };
-    facts.store = collect_all(std::move(facts.store), fresh, facts.servers, system_clock());
+    facts.store = collect_all(make, facts.servers, system_clock());
   } else {
     add_snapshots(facts.store, arguments.from, SameServer::refuse, problems);
     if (!problems.empty()) return success();
@@ -133,6 +151,40 @@ void check_moved_pools(const JudgedFacts& facts, const std::vector<PoolChange>& 
       problems.add(fmt::format("--set pool.{}.server: '{}' is not part of this run ({}){}", printable(change.pool),
                                printable(server), join(names, ", "), did_you_mean(server, names)));
   }
+}
+
+std::optional<std::vector<BaselineEntry>> load_baseline(const ReportArguments& arguments, Problems& problems) {
+  if (arguments.baseline.empty()) {
+    if (arguments.update_baseline) problems.add("--update-baseline needs --baseline FILE");
+    return std::nullopt;
+  }
+  std::error_code error;
+  if (!std::filesystem::exists(arguments.baseline, error)) {
+    if (!arguments.update_baseline)
+      problems.add(fmt::format("--baseline: there is no {}; --update-baseline makes it of what is found now",
+                               arguments.baseline));
+    return std::nullopt;
+  }
+  const std::optional<std::string> text = read_file(arguments.baseline, problems);
+  if (!text) return std::nullopt;
+  return parse_baseline(*text, arguments.baseline, problems);
+}
+
+void accept(AuditResult& audit, const Inputs& inputs, const ReportArguments& arguments,
+            const std::optional<std::vector<BaselineEntry>>& baseline, const Clock& clock) {
+  apply_waivers(audit, inputs.waivers, std::chrono::floor<std::chrono::days>(clock()));
+  if (!arguments.baseline.empty()) mark_known(audit, baseline ? *baseline : baseline_of(audit));
+}
+
+Status update_baseline(const AuditResult& audit, const ReportArguments& arguments,
+                       const std::optional<std::vector<BaselineEntry>>& baseline) {
+  if (!arguments.update_baseline) return success();
+  const std::vector<BaselineEntry> kept = baseline ? pruned_baseline(*baseline, audit) : baseline_of(audit);
+  if (Status written = replace_file(arguments.baseline, render_baseline(kept)); !written) return written;
+  write_stderr(baseline ? fmt::format("{}: {} of {} findings are gone, and taken out", arguments.baseline,
+                                      baseline->size() - kept.size(), baseline->size())
+                        : fmt::format("{}: made, with {} findings", arguments.baseline, kept.size()));
+  return success();
 }
 
 std::string render(const AuditResult& audit, const ReportArguments& arguments) {

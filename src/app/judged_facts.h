@@ -7,10 +7,12 @@
 
 #include "app/connection_arguments.h"
 #include "app/inputs.h"
+#include "base/clock.h"
 #include "base/problems.h"
 #include "collect/collect.h"
 #include "facts/store.h"
 #include "pools/pool.h"
+#include "rules/baseline.h"
 #include "rules/result.h"
 
 namespace dbaudit {
@@ -33,8 +35,12 @@ struct ReportArguments {
   std::string colour = "auto";
   bool allow_unknown = false;
   bool verbose = false;
+  std::string baseline;
+  bool update_baseline = false;
 
   void add_to(CLI::App& app);
+  void add_baseline_to(CLI::App& app);
+  void add_update_baseline_to(CLI::App& app);
 };
 
 struct JudgedFacts {
@@ -56,6 +62,16 @@ Status read_judged_facts(const JudgingArguments& arguments, JudgedFacts& facts, 
 // it would look mended.
 void check_moved_pools(const JudgedFacts& facts, const std::vector<PoolChange>& changes, Store& wanted,
                        Problems& problems);
+
+// The file of --baseline; nothing without one, and where --update-baseline is to make it.
+std::optional<std::vector<BaselineEntry>> load_baseline(const ReportArguments& arguments, Problems& problems);
+
+// Marks what does not count: what is waived, and what is in the baseline.
+void accept(AuditResult& audit, const Inputs& inputs, const ReportArguments& arguments,
+            const std::optional<std::vector<BaselineEntry>>& baseline, const Clock& clock);
+// --update-baseline
+Status update_baseline(const AuditResult& audit, const ReportArguments& arguments,
+                       const std::optional<std::vector<BaselineEntry>>& baseline);
 
 // In the chosen format.
 std::string render(const AuditResult& audit, const ReportArguments& arguments);

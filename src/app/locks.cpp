@@ -102,8 +102,7 @@ Store store_for(const Arguments& arguments) {
 }
 
 Store read_server(const CollectRequest& server, const Arguments& arguments) {
-  return collect_all(
-      store_for(arguments), [] { return Store(Tables::without_wide); }, {server}, system_clock());
+  return collect_all([&arguments] { return store_for(arguments); }, {server}, system_clock());
 }
 
 // A look of many: the connection stays open from one to the next, and --timeout is the time of each.

@@ -1,5 +1,6 @@
 #include "app/output.h"
 
+#include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -7,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <system_error>
 
 #include "app/exit_codes.h"
@@ -24,6 +26,21 @@ void write_stdout(const std::string& text) {
 void write_stderr(const std::string& line) {
   const std::string text = "dbaudit: " + printable(line) + "\n";
   std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+Status replace_file(const std::string& path, const std::string& text) {
+  const auto failed = [&path] {
+    return Error{ErrorKind::io, fmt::format("cannot write {}: {}", path, std::generic_category().message(errno))};
+  };
+  const std::string partial = path + ".partial";
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(partial.c_str(), "wb"), std::fclose);
+  if (!file) return failed();
+  const bool written = std::fwrite(text.data(), 1, text.size(), file.get()) == text.size() &&
+                       std::fflush(file.get()) == 0 && std::rename(partial.c_str(), path.c_str()) == 0;
+  if (written) return success();
+  const Error error = failed();
+  std::remove(partial.c_str());
+  return error;
 }
 
 int report_problems(const Problems& problems) {

@@ -13,6 +13,9 @@ void write_stdout(const std::string& text);
 // One line, "dbaudit: ..."; control characters are shown, not sent.
 void write_stderr(const std::string& line);
 
+// The whole file or, on an error, what was there before.
+Status replace_file(const std::string& path, const std::string& text);
+
 // Prints them and returns kExitBadInput.
 int report_problems(const Problems& problems);
 // Prints it and returns the exit code for its kind.

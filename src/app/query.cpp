@@ -83,8 +83,7 @@ int run(const Arguments& arguments) {
 
   if (arguments.from.empty()) {
     for (CollectRequest& request : servers) request.deadline = *deadline;
-    store = collect_all(
-        std::move(store), [] { return Store(); }, servers, system_clock());
+    store = collect_all([] { return Store(); }, servers, system_clock());
   }
   add_snapshots(store, arguments.from, SameServer::history, problems);
   if (!problems.empty()) return report_problems(problems);

@@ -38,8 +38,7 @@ int run(const Arguments& arguments) {
     request.sample_interval = interval;
   }
 
-  Store store = collect_all(
-      Store(), [] { return Store(); }, servers, system_clock());
+  Store store = collect_all([] { return Store(); }, servers, system_clock());
   const AuditedServer server = audited_servers(store).front();
   if (!server.reachable) {
     write_stderr(server.error.value_or("the server could not be reached"));

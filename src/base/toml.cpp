@@ -70,9 +70,7 @@ std::optional<TomlValue> parse_toml(std::string_view text, const std::string& fi
   }
 }
 
-namespace {
-
-std::optional<std::string> file_text(const std::string& path, Problems& problems) {
+std::optional<std::string> read_file(const std::string& path, Problems& problems) {
   std::ifstream in(path, std::ios::binary);
   std::error_code error;
   if (in && !std::filesystem::is_directory(path, error)) {
@@ -83,18 +81,16 @@ std::optional<std::string> file_text(const std::string& path, Problems& problems
   return std::nullopt;
 }
 
-}  // namespace
+std::string_view without_tests(std::string_view text) { return text.substr(0, text.find("\n[[test]]")); }
 
 std::optional<TomlValue> parse_toml_file(const std::string& path, Problems& problems) {
-  const std::optional<std::string> text = file_text(path, problems);
+  const std::optional<std::string> text = read_file(path, problems);
   return text ? parse_toml(*text, path, problems) : std::nullopt;
 }
 
 std::optional<TomlValue> parse_toml_file_without_tests(const std::string& path, Problems& problems) {
-  std::optional<std::string> text = file_text(path, problems);
-  if (!text) return std::nullopt;
-  text->erase(std::min(text->find("\n[[test]]"), text->size()));
-  return parse_toml(*text, path, problems);
+  const std::optional<std::string> text = read_file(path, problems);
+  return text ? parse_toml(without_tests(*text), path, problems) : std::nullopt;
 }
 
 TomlReader::TomlReader(const TomlValue& value, std::string file, std::string where, Problems& problems)

@@ -51,9 +51,12 @@ const T* TomlValue::get() const {
   return std::get_if<T>(&value);
 }
 
+std::optional<std::string> read_file(const std::string& path, Problems& problems);
+// Without the [[test]] tables, which stand at the end of rules and library descriptions and are most of them.
+std::string_view without_tests(std::string_view text);
+
 // The root table; nothing after a syntax error or an unreadable file, which is then in `problems`.
 std::optional<TomlValue> parse_toml_file(const std::string& path, Problems& problems);
-// The same without the [[test]] tables, which stand at the end of rules and library descriptions and are most of them.
 std::optional<TomlValue> parse_toml_file_without_tests(const std::string& path, Problems& problems);
 std::optional<TomlValue> parse_toml(std::string_view text, const std::string& file, Problems& problems);
 

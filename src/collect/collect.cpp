@@ -145,14 +145,12 @@ void read_sources(Reading& reading) {
 
 }  // namespace
 
-std::vector<std::string> collect_server(Store& store, std::int64_t server_id, const CollectRequest& request,
+std::vector<std::string> collect_server(const std::function<Store&()>& store_to_fill, std::int64_t server_id, const CollectRequest& request,
                                         const Clock& clock) {
   const WallTime taken_at = clock();
   const auto begin = std::chrono::steady_clock::now();
   std::vector<std::string> warnings;
   ServerRow row;
-  store.begin();
-  store.write_behind();
   std::optional<Error> error;
   std::optional<Connection> own;
   std::optional<Connection>& connection = request.kept ? *request.kept : own;
@@ -169,6 +167,9 @@ std::vector<std::string> collect_server(Store& store, std::int64_t server_id, co
   const double connect_ms = milliseconds_since(begin);
   const Seconds before = connection ? connection->query_time() : Seconds{0};
   if (connection) error = read_identity(*connection, clock, row);
+  Store& store = store_to_fill();
+  store.begin();
+  store.write_behind();
   std::optional<std::int64_t> uptime;
   if (error) {
     row.error = describe(*error);

@@ -1,6 +1,7 @@
 // Reading one server into the fact store: connect, read every source, record how each ended.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,9 +41,10 @@ struct CollectRequest {
   std::shared_ptr<std::optional<Connection>> kept;
 };
 
-// Fills the tables of one server. Failure to connect is a fact too: table server says why, and every source is
+// Fills the tables of one server in the store that `store_to_fill` gives, which is called once, when there is a
+// connection or none can be had. Failure to connect is a fact too: table server says why, and every source is
 // unavailable. Warnings for stderr are returned.
-std::vector<std::string> collect_server(Store& store, std::int64_t server_id, const CollectRequest& request,
+std::vector<std::string> collect_server(const std::function<Store&()>& store_to_fill, std::int64_t server_id, const CollectRequest& request,
                                         const Clock& clock);
 
 }  // namespace dbaudit

@@ -85,10 +85,9 @@ Config parse_config(const std::string& path, Problems& problems) {
     }
   }
   for (const TomlValue* table : reader.tables("pool")) config.pools.push_back(*table);
-  for (const char* later : {"waiver", "expect"}) {
-    if (reader.value(later) != nullptr)
-      reader.problem(later, fmt::format("'{}' is not supported by dbaudit {}", later, DBAUDIT_VERSION));
-  }
+  for (const TomlValue* table : reader.tables("waiver")) config.waivers.push_back(*table);
+  if (reader.value("expect") != nullptr)
+    reader.problem("expect", fmt::format("'expect' is not supported by dbaudit {}", DBAUDIT_VERSION));
   reader.finish();
   return config;
 }

@@ -1,4 +1,4 @@
-// dbaudit.toml: servers, rule switches and parameters. Pools in it are handed on unparsed to the pools layer.
+// dbaudit.toml: servers, rule switches and parameters. Pools and waivers in it are handed on unparsed to their layers.
 #pragma once
 
 #include <cstdint>
@@ -44,6 +44,7 @@ struct Config {
   std::map<std::string, RuleSwitch> rules;
   std::vector<ServerConfig> servers;
   std::vector<TomlValue> pools;
+  std::vector<TomlValue> waivers;
 };
 
 // Relative paths in the file are relative to its folder. All problems at once; the result is then incomplete.

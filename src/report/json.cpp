@@ -49,6 +49,17 @@ Json server_json(const AuditedServer& server) {
           {"sources", std::move(sources)}};
 }
 
+Json waiver_json(const std::optional<WaivedBy>& waiver) {
+  if (!waiver) return nullptr;
+  return {{"reason", waiver->reason}, {"owner", waiver->owner}, {"until", waiver->until}, {"expired", waiver->expired}};
+}
+
+Json unused_waiver_json(const UnusedWaiver& waiver) {
+  return {
+      {"rule", waiver.rule},   {"server", waiver.server}, {"subject", waiver.subject},       {"reason", waiver.reason},
+      {"owner", waiver.owner}, {"until", waiver.until},   {"file", valid_utf8(waiver.file)}, {"line", waiver.line}};
+}
+
 Json result_json(const RuleResult& result) {
   Json evidence = Json::object();
   for (const auto& [name, value] : result.evidence) evidence[name] = json_value(value);
@@ -62,11 +73,12 @@ Json result_json(const RuleResult& result) {
            {"remedy", text_or_null(result.remedy)},
            {"evidence", std::move(evidence)},
            {"reason", text_or_null(result.reason)},
-           {"waiver", nullptr},
+           {"waiver", waiver_json(result.waiver)},
            {"fingerprint", result.fingerprint}};
   if (result.outcome == Outcome::unknown) out["curable"] = result.curable;
   if (result.hazard) out["hazard"] = *result.hazard;
   if (result.change) out["change"] = to_string(*result.change);
+  if (result.known) out["known"] = *result.known;
   return out;
 }
 
@@ -78,17 +90,21 @@ std::string render_json(const AuditResult& audit) {
   for (const AuditedServer& server : audit.servers) servers.push_back(server_json(server));
   Json results = Json::array();
   for (const RuleResult& result : audit.results) results.push_back(result_json(result));
-  const Json out{{"schema", "dbaudit/audit/1"},
-                 {"tool", {{"name", "dbaudit"}, {"version", DBAUDIT_VERSION}}},
-                 {"taken_at", audit.taken_at},
-                 {"servers", std::move(servers)},
-                 {"summary",
-                  {{"pass", summary.pass},
-                   {"fail", {{"error", summary.errors}, {"warning", summary.warnings}, {"info", summary.infos}}},
-                   {"unknown", summary.unknown},
-                   {"waived", 0},
-                   {"not_applicable", summary.not_applicable}}},
-                 {"results", std::move(results)}};
+  Json unused = Json::array();
+  for (const UnusedWaiver& waiver : audit.unused_waivers) unused.push_back(unused_waiver_json(waiver));
+  Json out{{"schema", "dbaudit/audit/1"},
+           {"tool", {{"name", "dbaudit"}, {"version", DBAUDIT_VERSION}}},
+           {"taken_at", audit.taken_at},
+           {"servers", std::move(servers)},
+           {"summary",
+            {{"pass", summary.pass},
+             {"fail", {{"error", summary.errors}, {"warning", summary.warnings}, {"info", summary.infos}}},
+             {"unknown", summary.unknown},
+             {"waived", summary.waived},
+             {"not_applicable", summary.not_applicable}}},
+           {"results", std::move(results)},
+           {"unused_waivers", std::move(unused)}};
+  if (summary.known) out["summary"]["known"] = *summary.known;
   return json_text(out);
 }
 

@@ -62,12 +62,15 @@ std::string evidence_item(const std::string& name, const Value& value) {
   return fmt::format("{} = {}", label, bounded(printable(text), kEvidenceBytes));
 }
 
+std::string subject_of(const RuleResult& result, bool name_server) {
+  return name_server && result.subject != result.server ? result.server + ": " + result.subject : result.subject;
+}
+
 void write_failure(Text& text, const RuleResult& result, bool name_server) {
   std::string word = to_string(result.severity);
   std::transform(word.begin(), word.end(), word.begin(), [](char c) { return static_cast<char>(c - 32); });
   const char* colour = result.severity == Severity::error ? "1;31" : result.severity == Severity::warning ? "33" : "36";
-  const std::string subject =
-      name_server && result.subject != result.server ? result.server + ": " + result.subject : result.subject;
+  const std::string subject = subject_of(result, name_server);
   const std::string_view change = !result.change ? "" : result.change == Change::introduced ? "NEW   " : "stays ";
   const std::string lead = fmt::format("{:<8} {}{}  ", word, change, result.rule);
   const std::string coloured_lead = text.coloured(lead.substr(0, 8), colour) + lead.substr(8);
@@ -84,7 +87,55 @@ void write_failure(Text& text, const RuleResult& result, bool name_server) {
   }
   if (!items.empty()) text.paragraph("  seen: ", join(items, ", "));
   if (!result.remedy.empty()) text.paragraph("  do:   ", result.remedy);
+  if (result.waiver)
+    text.paragraph("  note: ", fmt::format("the waiver of {} expired on {}: {}", result.waiver->owner,
+                                           result.waiver->until, result.waiver->reason));
   text.out += "\n";
+}
+
+// Nothing waived is hidden, however many there are.
+void write_waived(Text& text, const AuditResult& audit, bool name_server) {
+  const std::size_t before = text.out.size();
+  for (const RuleResult& result : audit.results) {
+    if (result.outcome != Outcome::waived) continue;
+    if (text.out.size() == before) text.out += "Waived:\n";
+    text.paragraph(fmt::format("  {}  ", result.rule),
+                   fmt::format("{}: {}", bounded(subject_of(result, name_server), 200), result.message));
+    text.paragraph("    by ",
+                   fmt::format("{} until {}: {}", result.waiver->owner, result.waiver->until, result.waiver->reason));
+  }
+  if (text.out.size() != before) text.out += "\n";
+}
+
+void write_unused_waivers(Text& text, const AuditResult& audit) {
+  if (audit.unused_waivers.empty()) return;
+  text.out += "Waivers that nothing needs; take them out, or they accept what comes later:\n";
+  for (const UnusedWaiver& waiver : audit.unused_waivers) {
+    text.paragraph("  ", fmt::format("{}:{}: {} for {}{}, until {} ({}): {}", waiver.file, waiver.line, waiver.rule,
+                                     waiver.server == "*" ? "" : waiver.server + ": ", waiver.subject, waiver.until,
+                                     waiver.owner, waiver.reason));
+  }
+  text.out += "\n";
+}
+
+// Failures that are in the baseline: a line each.
+void write_known(Text& text, const AuditResult& audit, const TextOptions& options, bool name_server) {
+  std::map<std::string, int> shown;
+  std::map<std::string, int> folded;
+  const std::size_t before = text.out.size();
+  for (const RuleResult& result : audit.results) {
+    if (!result.known.value_or(false)) continue;
+    if (text.out.size() == before) text.out += "In the baseline, so not counted:\n";
+    if (!options.verbose && shown[result.rule]++ >= kShownOfARule) {
+      ++folded[result.rule];
+      continue;
+    }
+    text.paragraph("  ",
+                   fmt::format("{}  {}: {}", result.rule, bounded(subject_of(result, name_server), 200), result.title));
+  }
+  for (const auto& [rule, count] : folded)
+    text.out += fmt::format("  ... and {} more of {} (--verbose lists all)\n", format_count(count), rule);
+  if (text.out.size() != before) text.out += "\n";
 }
 
 // What a proposed change mends.
@@ -202,7 +253,7 @@ std::string render_text(const AuditResult& audit, const TextOptions& options) {
 
   std::vector<const RuleResult*> failures;
   for (const RuleResult& result : audit.results) {
-    if (result.outcome == Outcome::fail) failures.push_back(&result);
+    if (result.outcome == Outcome::fail && !result.known.value_or(false)) failures.push_back(&result);
   }
   // What the change brings comes before what was there already.
   std::stable_sort(failures.begin(), failures.end(), [](const RuleResult* a, const RuleResult* b) {
@@ -225,6 +276,9 @@ std::string render_text(const AuditResult& audit, const TextOptions& options) {
                             to_string(key.second));
   }
   write_fixed(text, audit, several);
+  write_known(text, audit, options, several);
+  write_waived(text, audit, several);
+  write_unused_waivers(text, audit);
   write_unknown(text, audit, options, several);
 
   if (options.verbose) {
@@ -246,7 +300,9 @@ std::string render_text(const AuditResult& audit, const TextOptions& options) {
                                  summary.pass + summary.errors + summary.warnings + summary.infos,
                                  counted(summary.errors, "error", "errors"),
                                  counted(summary.warnings, "warning", "warnings"), summary.infos, summary.pass));
-  text.paragraph("", fmt::format("{} unknown, {} not applicable", summary.unknown, summary.not_applicable));
+  text.paragraph("", fmt::format("{} unknown, {} not applicable{}{}", summary.unknown, summary.not_applicable,
+                                 summary.waived > 0 ? fmt::format(", {} waived", summary.waived) : "",
+                                 summary.known ? fmt::format(", {} in the baseline", *summary.known) : ""));
   if (std::any_of(audit.results.begin(), audit.results.end(), [](const RuleResult& r) { return r.change; })) {
     const auto findings = [&audit](Change change, Outcome outcome) {
       return std::count_if(audit.results.begin(), audit.results.end(), [&](const RuleResult& result) {

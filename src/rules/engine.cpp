@@ -30,15 +30,15 @@ bool contains(const std::vector<std::string>& list, std::string_view name) {
 
 // What is wrong with a template itself goes to `problems` always; its columns are known only when the statement is
 // sound.
-void check_templates(const Rule& rule, bool columns_known, Problems& problems) {
-  std::vector<std::string> known = rule.columns;
+void check_templates(const Rule& rule, const std::optional<std::vector<std::string>>& columns, Problems& problems) {
+  std::vector<std::string> known = columns.value_or(std::vector<std::string>());
   for (const Parameter& parameter : rule.parameters) known.push_back(parameter.name);
   for (const auto& [key, text] : {std::pair{"message", rule.message}, std::pair{"remedy", rule.remedy}}) {
     const TemplateCheck check = check_template(text);
     for (const std::string& problem : check.problems)
       problems.add(rule.file, rule.line, fmt::format("rule {}, {}: {}", rule.id, key, problem));
     for (const std::string& column : check.columns) {
-      if (columns_known && !contains(known, column)) {
+      if (columns && !contains(known, column)) {
         problems.add(rule.file, rule.line,
                      fmt::format("rule {}, {}: '{{{}}}' is no column of its statement{}", rule.id, key, column,
                                  did_you_mean(column, known)));
@@ -47,12 +47,12 @@ void check_templates(const Rule& rule, bool columns_known, Problems& problems) {
   }
 }
 
-void check_statement(const Rule& rule, const Query& query, Problems& problems) {
+void check_statement(const Rule& rule, const Query& query, const SqlCheck& check, Problems& problems) {
   const auto problem = [&](const std::string& text) {
     problems.add(rule.file, rule.sql_line, fmt::format("rule {}: {}", rule.id, text));
   };
   for (const char* column : {"subject", "ok"}) {
-    if (!contains(rule.columns, column)) problem(fmt::format("its statement has no column '{}'", column));
+    if (!contains(query.columns(), column)) problem(fmt::format("its statement has no column '{}'", column));
   }
   const std::vector<std::string> used = query.parameters();
   std::vector<std::string> known{"server_id"};
@@ -69,7 +69,7 @@ void check_statement(const Rule& rule, const Query& query, Problems& problems) {
   }
   if (rule.unreadable.contains("needs")) return;
   std::set<std::string> read_sources;
-  for (const auto& [table, column] : rule.reads) {
+  for (const auto& [table, column] : check.reads) {
     const Table* known_table = find_table(table);
     std::string source = known_table->source;
     if (table.starts_with("pool")) read_sources.insert("pool");
@@ -132,9 +132,10 @@ ParameterValues parse_overrides(const TomlMembers& written, const std::string& f
 }
 
 void check_rules(std::vector<Rule>& rules, Store& store, Problems& problems) {
-  for (Rule& rule : rules) {
+  for (const Rule& rule : rules) {
+    if (rule.as_built) continue;
     if (rule.sql.empty()) {  // said already
-      check_templates(rule, false, problems);
+      check_templates(rule, std::nullopt, problems);
       continue;
     }
     SqlCheck check;
@@ -142,13 +143,11 @@ void check_rules(std::vector<Rule>& rules, Store& store, Problems& problems) {
     if (!query) {
       const int line = check.error_line < 0 ? rule.sql_line : rule.sql_line + check.error_line;
       problems.add(rule.file, line, fmt::format("rule {}: {}", rule.id, query.error().message));
-      check_templates(rule, false, problems);
+      check_templates(rule, std::nullopt, problems);
       continue;
     }
-    rule.reads = std::move(check.reads);
-    rule.columns = query->columns();
-    check_statement(rule, *query, problems);
-    check_templates(rule, true, problems);
+    check_statement(rule, *query, check, problems);
+    check_templates(rule, query->columns(), problems);
     bind_parameters(*query, rule, 0, {});
     Result<bool> more = true;
     while (more && *more) more = query->next();
@@ -184,8 +183,7 @@ class Judge {
       not_applicable("no pool is declared for this server");
       return std::move(results_);
     }
-    if (!sources_observed() || !variables_present()) return std::move(results_);
-    judge_rows(overrides);
+    if (!sources_observed() || !judge_rows(overrides)) return std::move(results_);
     for (const SourceState* source : partial_) {
       unknown(fmt::format("only a part was seen of {}: {}", source->source, source->reason.value_or("no reason given")),
               source->remedy.value_or(""), source->curable);
@@ -266,8 +264,8 @@ class Judge {
   }
 
   // A variable or counter that this server lacks makes the rule not applicable.
-  bool variables_present() {
-    for (const auto& [table, column] : rule_.reads) {
+  bool variables_present(const SqlCheck& check) {
+    for (const auto& [table, column] : check.reads) {
       const bool wide = table == "global_variables" || table == "global_status";
       if (!wide || column.empty() || column == "server_id" || rule_.optional_variables.contains(to_lower(column)))
         continue;
@@ -293,22 +291,25 @@ class Judge {
     return true;
   }
 
-  void judge_rows(const ParameterValues& overrides) {
+  // False when nothing more is to be said of the rule.
+  bool judge_rows(const ParameterValues& overrides) {
     SqlCheck check;
     Result<Query> query = store_.untrusted_query(rule_.sql, kWorkLimit, check);
-    if (!query)
-      return unknown(fmt::format("the rule's statement failed: {}", query.error().message), "Report or mend the rule",
-                     true);
+    if (!query) return failed(query.error());
+    if (!variables_present(check)) return false;
     query->stop_at(deadline_);
     bind_parameters(*query, rule_, server_.server_id, overrides);
     while (true) {
       const Result<bool> more = query->next();
-      if (!more)
-        return unknown(fmt::format("the rule's statement failed: {}", more.error().message), "Report or mend the rule",
-                       true);
-      if (!*more) return;
+      if (!more) return failed(more.error());
+      if (!*more) return true;
       judge_row(*query, overrides);
     }
+  }
+
+  bool failed(const Error& error) {
+    unknown(fmt::format("the rule's statement failed: {}", error.message), "Report or mend the rule", true);
+    return false;
   }
 
   void judge_row(const Query& query, const ParameterValues& overrides) {

@@ -21,8 +21,9 @@ ParameterValues parse_overrides(const TomlMembers& written, const std::string& f
                                 Problems& problems);
 
 // Prepares every rule's statement against the schema of `store` (which has no facts yet) and runs it once, so that a
-// misspelt column, a statement that writes and one that never ends are found before anything is sent to a server.
-// Fills `reads` and `columns`. Rules that parse_rules found broken are checked as far as they go, and dropped.
+// misspelt column, a statement that writes and one that never ends are found before anything is sent to a server. Those
+// that are as this program was built with have been checked then. Rules that parse_rules found broken are checked as
+// far as they go, and dropped.
 void check_rules(std::vector<Rule>& rules, Store& store, Problems& problems);
 
 // Judges one rule on one server.

@@ -14,6 +14,7 @@ std::string to_string(Outcome outcome) {
     case Outcome::fail: return "fail";
     case Outcome::unknown: return "unknown";
     case Outcome::not_applicable: return "not_applicable";
+    case Outcome::waived: return "waived";
   }
   return "unknown";
 }
@@ -25,10 +26,12 @@ std::string to_string(Change change) {
 Summary summarise(const AuditResult& audit) {
   Summary summary;
   for (const RuleResult& result : audit.results) {
+    if (result.known) summary.known = summary.known.value_or(0) + (*result.known ? 1 : 0);
     switch (result.outcome) {
       case Outcome::pass: ++summary.pass; break;
       case Outcome::unknown: ++summary.unknown; break;
       case Outcome::not_applicable: ++summary.not_applicable; break;
+      case Outcome::waived: ++summary.waived; break;
       case Outcome::fail:
         ++(result.severity == Severity::error     ? summary.errors
            : result.severity == Severity::warning ? summary.warnings
@@ -44,7 +47,7 @@ int exit_code(const AuditResult& audit, const Verdict& verdict) {
   for (const RuleResult& result : audit.results) {
     if (result.severity < verdict.fail_on) continue;
     if (verdict.only_new && result.change != Change::introduced) continue;
-    if (result.outcome == Outcome::fail) return 1;
+    if (result.outcome == Outcome::fail && !result.known.value_or(false)) return 1;
     if (result.outcome == Outcome::unknown && result.curable && !verdict.allow_unknown) incomplete = true;
   }
   for (const AuditedServer& server : audit.servers) incomplete = incomplete || !server.reachable;

@@ -12,12 +12,20 @@
 
 namespace dbaudit {
 
-enum class Outcome { pass, fail, unknown, not_applicable };
+enum class Outcome { pass, fail, unknown, not_applicable, waived };
 std::string to_string(Outcome outcome);
 
 // Against the state without a proposed change.
 enum class Change { same, introduced, fixed };
 std::string to_string(Change change);
+
+// The waiver that a failure has.
+struct WaivedBy {
+  std::string reason;
+  std::string owner;
+  std::string until;     // "2027-01-31"
+  bool expired = false;  // then the failure counts all the same
+};
 
 struct RuleResult {
   std::string rule;
@@ -37,6 +45,19 @@ struct RuleResult {
   std::string fingerprint;
   std::optional<std::string> instead;  // the rule that reports this subject in place of this one
   std::optional<Change> change;        // of `check` only
+  std::optional<WaivedBy> waiver;
+  std::optional<bool> known;  // of failures, with a baseline only: it is in there, and does not count
+};
+
+struct UnusedWaiver {
+  std::string rule;
+  std::string server;
+  std::string subject;
+  std::string reason;
+  std::string owner;
+  std::string until;
+  std::string file;
+  int line = 0;
 };
 
 struct SourceState {
@@ -65,12 +86,15 @@ struct Summary {
   int infos = 0;
   int unknown = 0;
   int not_applicable = 0;
+  int waived = 0;
+  std::optional<int> known;  // failures that are in the baseline; they are counted above, too
 };
 
 struct AuditResult {
   std::string taken_at;
   std::vector<AuditedServer> servers;
   std::vector<RuleResult> results;
+  std::vector<UnusedWaiver> unused_waivers;
 };
 
 Summary summarise(const AuditResult& audit);

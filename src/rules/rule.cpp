@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "facts/schema.h"
+#include "rules/built_rules.h"
 
 namespace dbaudit {
 
@@ -255,11 +256,13 @@ std::vector<Rule> parse_rules(const std::vector<std::string>& paths, RuleTests t
   std::vector<Rule> rules;
   std::map<std::string, std::string> seen;
   for (const fs::path& file : files) {
-    const std::optional<TomlValue> root = tests == RuleTests::read
-                                              ? parse_toml_file(file.string(), problems)
-                                              : parse_toml_file_without_tests(file.string(), problems);
+    const std::optional<std::string> text = read_file(file.string(), problems);
+    if (!text) continue;
+    const std::string_view read = tests == RuleTests::read ? *text : without_tests(*text);
+    const std::optional<TomlValue> root = parse_toml(read, file.string(), problems);
     if (!root) continue;
     Rule rule = parse_rule(*root, file, problems);
+    rule.as_built = tests == RuleTests::leave_out && is_built_rule(read);
     const auto [first, inserted] = seen.emplace(rule.id, rule.file);
     if (!rule.id.empty() && !inserted) {
       problems.add(rule.file, rule.line, fmt::format("rule {} is already defined in {}", rule.id, first->second));

@@ -58,9 +58,8 @@ struct Rule {
   int sql_line = 0;
   bool broken = false;               // something is wrong with its file; kept until its statement is checked too
   std::set<std::string> unreadable;  // keys that are missing or wrong, of which nothing more can be said
+  bool as_built = false;             // what its file says is, byte for byte, what this program was built with
   std::vector<TomlValue> tests;
-  std::set<std::pair<std::string, std::string>> reads;  // table, column; filled when checked
-  std::vector<std::string> columns;                     // of the statement
 };
 
 // Columns of a rule's statement that mean something to the engine; all others are evidence.

@@ -1,0 +1,89 @@
+#include "rules/waiver.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+
+namespace dbaudit {
+namespace {
+
+Waiver parse_waiver(const TomlValue& table, const std::string& file, const std::vector<std::string>& rules,
+                    Problems& problems) {
+  TomlReader reader(table, file, "[[waiver]]", problems);
+  Waiver waiver;
+  waiver.file = file;
+  waiver.line = table.line;
+  waiver.rule = reader.required_text("rule");
+  if (!waiver.rule.empty() && std::find(rules.begin(), rules.end(), waiver.rule) == rules.end())
+    reader.problem("rule", fmt::format("no rule '{}'{}", printable(waiver.rule), did_you_mean(waiver.rule, rules)));
+  waiver.subject = reader.text("subject").value_or("*");
+  waiver.server = reader.text("server").value_or("*");
+  waiver.reason = reader.required_text("reason");
+  waiver.owner = reader.required_text("owner");
+  if (const std::optional<TomlDate> until = reader.date("until")) {
+    waiver.until = std::chrono::year(until->year) / static_cast<int>(until->month) / static_cast<int>(until->day);
+  } else if (reader.value("until") == nullptr) {
+    reader.problem("until", "'until' is missing: the last day on which it holds, such as 2027-01-31");
+  }
+  reader.finish();
+  return waiver;
+}
+
+bool matches(const Waiver& waiver, const RuleResult& result) {
+  return waiver.rule == result.rule && matches_glob(waiver.server, result.server) &&
+         matches_glob(waiver.subject, result.subject);
+}
+
+// Whether every failure that a waiver may be for has been seen: its rule was judged on some server that it names, and
+// nothing about it was unknown there.
+bool is_all_seen(const AuditResult& audit, const Waiver& waiver) {
+  bool judged = false;
+  for (const RuleResult& result : audit.results) {
+    if (waiver.rule != result.rule || !matches_glob(waiver.server, result.server)) continue;
+    if (result.outcome == Outcome::unknown) return false;
+    judged = true;
+  }
+  return judged;
+}
+
+}  // namespace
+
+std::vector<Waiver> parse_waivers(const std::vector<TomlValue>& tables, const std::string& file,
+                                  const std::vector<std::string>& rules, Problems& problems) {
+  std::vector<Waiver> waivers;
+  waivers.reserve(tables.size());
+  for (const TomlValue& table : tables) waivers.push_back(parse_waiver(table, file, rules, problems));
+  return waivers;
+}
+
+void apply_waivers(AuditResult& audit, const std::vector<Waiver>& waivers, std::chrono::sys_days today) {
+  std::set<const Waiver*> used;
+  for (RuleResult& result : audit.results) {
+    if (result.outcome != Outcome::fail) continue;
+    const Waiver* longest = nullptr;
+    for (const Waiver& waiver : waivers) {
+      if (!matches(waiver, result)) continue;
+      used.insert(&waiver);
+      if (longest == nullptr || waiver.until > longest->until) longest = &waiver;
+    }
+    if (longest == nullptr) continue;
+    const bool expired = today > std::chrono::sys_days(longest->until);
+    result.waiver = WaivedBy{longest->reason, longest->owner, to_string(longest->until), expired};
+    if (!expired) result.outcome = Outcome::waived;
+  }
+  for (const Waiver& waiver : waivers) {
+    if (!used.contains(&waiver) && is_all_seen(audit, waiver))
+      audit.unused_waivers.push_back({waiver.rule, waiver.server, waiver.subject, waiver.reason, waiver.owner,
+                                      to_string(waiver.until), waiver.file, waiver.line});
+  }
+}
+
+std::string to_string(std::chrono::year_month_day day) {
+  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(day.year()), static_cast<unsigned>(day.month()),
+                     static_cast<unsigned>(day.day()));
+}
+
+}  // namespace dbaudit

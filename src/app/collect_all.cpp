@@ -33,7 +33,7 @@ struct Work {
   std::size_t next = 0;
   std::size_t done = 0;
   std::promise<std::unique_ptr<Store>> first_store;  // for the first request: it has the declared tables
-  std::vector<std::unique_ptr<Store>> stores;  // null until done
+  std::vector<std::unique_ptr<Store>> stores;        // null until done
   std::vector<std::vector<std::string>> warnings;
   std::exception_ptr failure;  // an internal error on a thread; thrown again on the main thread
 };

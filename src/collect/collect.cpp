@@ -145,8 +145,8 @@ void read_sources(Reading& reading) {
 
 }  // namespace
 
-std::vector<std::string> collect_server(const std::function<Store&()>& store_to_fill, std::int64_t server_id, const CollectRequest& request,
-                                        const Clock& clock) {
+std::vector<std::string> collect_server(const std::function<Store&()>& store_to_fill, std::int64_t server_id,
+                                        const CollectRequest& request, const Clock& clock) {
   const WallTime taken_at = clock();
   const auto begin = std::chrono::steady_clock::now();
   std::vector<std::string> warnings;

@@ -44,7 +44,7 @@ struct CollectRequest {
 // Fills the tables of one server in the store that `store_to_fill` gives, which is called once, when there is a
 // connection or none can be had. Failure to connect is a fact too: table server says why, and every source is
 // unavailable. Warnings for stderr are returned.
-std::vector<std::string> collect_server(const std::function<Store&()>& store_to_fill, std::int64_t server_id, const CollectRequest& request,
-                                        const Clock& clock);
+std::vector<std::string> collect_server(const std::function<Store&()>& store_to_fill, std::int64_t server_id,
+                                        const CollectRequest& request, const Clock& clock);
 
 }  // namespace dbaudit

@@ -140,6 +140,6 @@ reason = ""
   const std::string text = problems.text();
   CAPTURE(text);
   for (const std::string said : {"dbaudit.toml:10: ", "no rule 'VAR01'; did you mean 'VAR001'?", "'owner' is missing",
-                           "a date such as 2027-01-31, without quotes", "sunject", "'until' is missing"})
+                                 "a date such as 2027-01-31, without quotes", "sunject", "'until' is missing"})
     CHECK_MESSAGE(text.find(said) != std::string::npos, said);
 }

@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "app/command.h"
+#include "app/exit_codes.h"
 #include "app/judged_facts.h"
 #include "app/output.h"
 
@@ -70,10 +71,13 @@ int run(const Arguments& arguments) {
   stopwatch.lap("judge");
   write_stdout(render(audit, arguments.report));
   stopwatch.lap("print");
-  if (const Status updated = update_baseline(audit, arguments.report, baseline); !updated)
-    return report_error(updated.error());
   if (arguments.timings) stopwatch.report(facts.store, rule_timings);
-  return exit_code(audit, {*parse_severity(arguments.report.fail_on), arguments.report.allow_unknown, false});
+  const int code = exit_code(audit, {*parse_severity(arguments.report.fail_on), arguments.report.allow_unknown, false});
+  if (const Status updated = update_baseline(audit, arguments.report, baseline); !updated) {
+    const int failed = report_error(updated.error());
+    return code == kExitFindings ? code : failed;
+  }
+  return code;
 }
 
 }  // namespace

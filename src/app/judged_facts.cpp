@@ -1,6 +1,7 @@
 #include "app/judged_facts.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -159,6 +160,11 @@ std::optional<std::vector<BaselineEntry>> load_baseline(const ReportArguments& a
     return std::nullopt;
   }
   std::error_code error;
+  if (arguments.update_baseline) {
+    const std::filesystem::path folder = std::filesystem::path(arguments.baseline).parent_path();
+    if (access(folder.empty() ? "." : folder.c_str(), W_OK) != 0)
+      problems.add(fmt::format("--update-baseline: cannot write into the folder of {}", arguments.baseline));
+  }
   if (!std::filesystem::exists(arguments.baseline, error)) {
     if (!arguments.update_baseline)
       problems.add(fmt::format("--baseline: there is no {}; --update-baseline makes it of what is found now",
@@ -179,6 +185,13 @@ void accept(AuditResult& audit, const Inputs& inputs, const ReportArguments& arg
 Status update_baseline(const AuditResult& audit, const ReportArguments& arguments,
                        const std::optional<std::vector<BaselineEntry>>& baseline) {
   if (!arguments.update_baseline) return success();
+  for (const AuditedServer& server : audit.servers) {
+    // It would lack what is found there, and later runs add nothing.
+    if (!baseline && !server.reachable)
+      return Error{ErrorKind::other,
+                   fmt::format("{}: not made, because {} was not read", arguments.baseline, server.name),
+                   "Make it when every server can be read"};
+  }
   const std::vector<BaselineEntry> kept = baseline ? pruned_baseline(*baseline, audit) : baseline_of(audit);
   if (Status written = replace_file(arguments.baseline, render_baseline(kept)); !written) return written;
   write_stderr(baseline ? fmt::format("{}: {} of {} findings are gone, and taken out", arguments.baseline,

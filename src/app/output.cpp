@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <system_error>
 
@@ -28,7 +29,10 @@ void write_stderr(const std::string& line) {
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
-Status replace_file(const std::string& path, const std::string& text) {
+Status replace_file(const std::string& name, const std::string& text) {
+  std::error_code missing;
+  const std::filesystem::path there = std::filesystem::canonical(name, missing);  // behind a symbolic link
+  const std::string path = missing ? name : there.string();
   const auto failed = [&path] {
     return Error{ErrorKind::io, fmt::format("cannot write {}: {}", path, std::generic_category().message(errno))};
   };

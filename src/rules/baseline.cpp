@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "base/text.h"
@@ -20,8 +21,8 @@ bool is_fingerprint(std::string_view text) {
 }
 
 std::string line_of(const BaselineEntry& entry) {
-  return fmt::format("{}\t{}\t{}\t{}", entry.fingerprint, entry.rule, printable(entry.server),
-                     printable(bounded(entry.subject, 200)));
+  return fmt::format("{}\t{}\t{}\t{}\t{}", entry.fingerprint, to_string(entry.severity), entry.rule,
+                     printable(entry.server), printable(bounded(entry.subject, 200)));
 }
 
 }  // namespace
@@ -39,12 +40,14 @@ std::vector<BaselineEntry> parse_baseline(const std::string& text, const std::st
     if (!line.empty() && line.back() == '\r') line.pop_back();
     if (line.empty() || line.front() == '#') continue;
     const std::vector<std::string> fields = split(line, '\t');
-    if (fields.size() != 4 || !is_fingerprint(fields[0])) {
-      problems.add(file, static_cast<int>(i) + 1,
-                   "a line of a baseline is a fingerprint, a rule, a server and a subject, with tabs between them");
+    const std::optional<Severity> severity = fields.size() == 5 ? parse_severity(fields[1]) : std::nullopt;
+    if (!severity || !is_fingerprint(fields[0])) {
+      problems.add(
+          file, static_cast<int>(i) + 1,
+          "a line of a baseline is a fingerprint, a severity, a rule, a server and a subject, with tabs between them");
       continue;
     }
-    entries.push_back({fields[0], fields[1], fields[2], fields[3]});
+    entries.push_back({fields[0], *severity, fields[2], fields[3], fields[4]});
   }
   return entries;
 }
@@ -52,7 +55,7 @@ std::vector<BaselineEntry> parse_baseline(const std::string& text, const std::st
 std::string render_baseline(const std::vector<BaselineEntry>& entries) {
   std::vector<std::string> lines;
   for (const BaselineEntry& entry : entries) lines.push_back(line_of(entry));
-  // By rule, server and subject: where people look for them.
+  // By severity, rule, server and subject: where people look for them.
   std::sort(lines.begin(), lines.end(), [](const std::string& a, const std::string& b) {
     return a.compare(kFingerprintLength, std::string::npos, b, kFingerprintLength, std::string::npos) < 0;
   });
@@ -65,16 +68,21 @@ std::vector<BaselineEntry> baseline_of(const AuditResult& audit) {
   std::vector<BaselineEntry> entries;
   for (const RuleResult& result : audit.results) {
     if (result.outcome == Outcome::fail)
-      entries.push_back({result.fingerprint, result.rule, result.server, result.subject});
+      entries.push_back({result.fingerprint, result.severity, result.rule, result.server, result.subject});
   }
   return entries;
 }
 
 void mark_known(AuditResult& audit, const std::vector<BaselineEntry>& entries) {
-  std::unordered_set<std::string> known;
-  for (const BaselineEntry& entry : entries) known.insert(entry.fingerprint);
+  std::unordered_map<std::string, Severity> known;
+  for (const BaselineEntry& entry : entries) {
+    Severity& severity = known.try_emplace(entry.fingerprint, entry.severity).first->second;
+    severity = std::max(severity, entry.severity);
+  }
   for (RuleResult& result : audit.results) {
-    if (result.outcome == Outcome::fail) result.known = known.contains(result.fingerprint);
+    if (result.outcome != Outcome::fail) continue;
+    const auto found = known.find(result.fingerprint);
+    result.known = found != known.end() && result.severity <= found->second && !result.waiver;
   }
 }
 
@@ -84,7 +92,7 @@ std::vector<BaselineEntry> pruned_baseline(const std::vector<BaselineEntry>& ent
   for (const RuleResult& result : audit.results) {
     if (result.outcome == Outcome::fail || result.outcome == Outcome::waived) failing.insert(result.fingerprint);
     bool& whole = judged.try_emplace({result.rule, printable(result.server)}, true).first->second;
-    whole = whole && result.outcome != Outcome::unknown;
+    whole = whole && result.outcome != Outcome::unknown && result.outcome != Outcome::not_applicable;
   }
   std::vector<BaselineEntry> kept;
   for (const BaselineEntry& entry : entries) {

@@ -21,8 +21,11 @@ Waiver parse_waiver(const TomlValue& table, const std::string& file, const std::
     reader.problem("rule", fmt::format("no rule '{}'{}", printable(waiver.rule), did_you_mean(waiver.rule, rules)));
   waiver.subject = reader.text("subject").value_or("*");
   waiver.server = reader.text("server").value_or("*");
-  waiver.reason = reader.required_text("reason");
-  waiver.owner = reader.required_text("owner");
+  waiver.reason = trimmed(reader.required_text("reason"));
+  waiver.owner = trimmed(reader.required_text("owner"));
+  for (const auto& [key, text] : {std::pair{"reason", waiver.reason}, std::pair{"owner", waiver.owner}}) {
+    if (text.empty() && reader.has(key)) reader.problem(key, fmt::format("'{}' says nothing", key));
+  }
   if (const std::optional<TomlDate> until = reader.date("until")) {
     waiver.until = std::chrono::year(until->year) / static_cast<int>(until->month) / static_cast<int>(until->day);
   } else if (reader.value("until") == nullptr) {
@@ -38,12 +41,12 @@ bool matches(const Waiver& waiver, const RuleResult& result) {
 }
 
 // Whether every failure that a waiver may be for has been seen: its rule was judged on some server that it names, and
-// nothing about it was unknown there.
+// nothing about it was unknown there or did not apply.
 bool is_all_seen(const AuditResult& audit, const Waiver& waiver) {
   bool judged = false;
   for (const RuleResult& result : audit.results) {
     if (waiver.rule != result.rule || !matches_glob(waiver.server, result.server)) continue;
-    if (result.outcome == Outcome::unknown) return false;
+    if (result.outcome == Outcome::unknown || result.outcome == Outcome::not_applicable) return false;
     judged = true;
   }
   return judged;

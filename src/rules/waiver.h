@@ -29,8 +29,8 @@ std::vector<Waiver> parse_waivers(const std::vector<TomlValue>& tables, const st
                                   const std::vector<std::string>& rules, Problems& problems);
 
 // Failures that a waiver matches become `waived`, or, where it has expired, stay failures that carry it. Where several
-// match, the one that holds longest counts. Fills `unused_waivers` with those of rules that were judged without
-// anything unknown, and that matched no failure.
+// match, the one that holds longest counts. Fills `unused_waivers` with those that matched no failure, of rules that
+// were judged wherever the waiver holds, without anything unknown.
 void apply_waivers(AuditResult& audit, const std::vector<Waiver>& waivers, std::chrono::sys_days today);
 
 // "2027-01-31"

@@ -91,6 +91,33 @@ def test_a_baseline_lets_only_new_findings_fail(server, dbaudit, slow_waits):
     assert "1 of 1 findings are gone" in run.err and file.read_text() == "# dbaudit baseline 1\n"
 
 
+def test_an_expired_waiver_counts_whatever_the_baseline_says(server, dbaudit, slow_waits):
+    slow_waits("--baseline", "base.txt", "--update-baseline")
+    (dbaudit.home / "dbaudit.toml").write_text(waiver("VAR001", LONG_GONE))
+    report, run = slow_waits("--baseline", "base.txt")
+    assert run.code == 1 and [one["known"] for one in results(report, "VAR001", "fail")] == [False]
+    assert results(report, "EVI001", "fail")[0]["known"] is True
+
+
+def test_a_run_without_pools_prunes_nothing_about_pools(dbaudit, server):
+    server.account("aud", grants_of(server))
+    server.set_global(wait_timeout=180)
+    (dbaudit.home / "pools.toml").write_text('[[pool]]\nname = "api"\nlibrary = "tomcat_jdbc"\nversion = "9.0.70"\ninstances = 4\nsettings = { maxActive = 20 }\n')
+    audit = ("audit", "--only", "POOL001", "--baseline", "base.txt")
+    assert dbaudit(*audit, "--pools", "pools.toml", "--update-baseline", server=server).code == 0
+    first = (dbaudit.home / "base.txt").read_text()
+    assert "\tPOOL001\t" in first
+    assert dbaudit(*audit, "--update-baseline", server=server).code == 0
+    assert (dbaudit.home / "base.txt").read_text() == first
+
+
+def test_no_baseline_is_made_of_a_server_that_was_not_read(dbaudit):
+    run = dbaudit("audit", "-h", "127.0.0.1", "-P", "1", "-u", "aud", "--baseline", "base.txt", "--update-baseline")
+    assert run.code == 3 and "not made" in run.err and not (dbaudit.home / "base.txt").exists(), run
+    run = dbaudit("audit", "-h", "127.0.0.1", "-P", "1", "-u", "aud", "--baseline", "no/such/base.txt", "--update-baseline")
+    assert run.code == 2 and "cannot write into the folder" in run.err and run.out == "", run
+
+
 def test_two_runs_with_nothing_changed_say_the_same(server, dbaudit, slow_waits):
     told = [{(one["rule"], one["subject"], one["outcome"], one["fingerprint"]) for one in slow_waits()[0]["results"]} for _ in range(2)]
     assert told[0] == told[1] and len(told[0]) == 2
@@ -114,7 +141,7 @@ def test_a_check_knows_waivers_and_baselines(dbaudit):
     run = dbaudit(*change)
     found = results(run.json(), "VAR001", "fail")[0]
     assert run.code == 1
-    (dbaudit.home / "base.txt").write_text("# dbaudit baseline 1\n" + "\t".join(found[key] for key in ("fingerprint", "rule", "server", "subject")) + "\n")
+    (dbaudit.home / "base.txt").write_text("# dbaudit baseline 1\n" + "\t".join(found[key] for key in ("fingerprint", "severity", "rule", "server", "subject")) + "\n")
     run = dbaudit(*change, "--baseline", "base.txt")
     assert run.code == 0 and results(run.json(), "VAR001", "fail")[0]["known"] is True, run
     (dbaudit.home / "dbaudit.toml").write_text(waiver("VAR001", FOREVER))

@@ -57,6 +57,18 @@ TEST_CASE("only what is new counts") {
   CHECK_FALSE(more.results[2].known.has_value());
   CHECK(exit_code(more, {}) == 1);
 
+  // What was a warning and is an error now is new; so is what a waiver no longer covers.
+  AuditResult worse = audit({result("VAR001", "a", "x", Outcome::fail)});
+  std::vector<BaselineEntry> milder = entries;
+  milder[0].severity = Severity::warning;
+  mark_known(worse, milder);
+  CHECK(worse.results[0].known == false);
+  AuditResult expired = audit({result("VAR001", "a", "x", Outcome::fail)});
+  expired.results[0].waiver = WaivedBy{"r", "o", "2001-01-01", true};
+  mark_known(expired, entries);
+  CHECK(expired.results[0].known == false);
+  CHECK(exit_code(expired, {}) == 1);
+
   // What cannot be seen is not known from before.
   AuditResult blind = audit({result("VAR001", "a", "x", Outcome::unknown)});
   mark_known(blind, entries);
@@ -73,18 +85,19 @@ TEST_CASE("pruning takes out only what was seen to be gone, and adds nothing") {
                                       result("TRX001", "a", "18", Outcome::fail),       // new; the old one is gone
                                       result("TRX002", "a", "a", Outcome::unknown),     // cannot be seen
                                       result("POOL001", "a", "shop", Outcome::waived),  // waived in the meantime
-                                      result("POOL002", "a", "a", Outcome::not_applicable)}));  // no pool any more
+                                      result("POOL002", "a", "a", Outcome::not_applicable)}));  // without --pools
   std::vector<std::string> names;
   for (const BaselineEntry& entry : kept) names.push_back(entry.rule + " " + entry.server + " " + entry.subject);
-  CHECK(names == std::vector<std::string>{"VAR001 a x", "VAR001 b x", "TRX002 a 17", "POOL001 a shop"});
+  CHECK(names ==
+        std::vector<std::string>{"VAR001 a x", "VAR001 b x", "TRX002 a 17", "POOL001 a shop", "POOL002 a shop"});
 }
 
 TEST_CASE("a broken baseline is refused with its lines") {
   Problems problems;
-  CHECK(
-      parse_baseline("# dbaudit baseline 1\n\n# a remark\nzzz\tVAR001\ta\tx\n0123456789abcdef\tVAR001\ta\tx\r\n0123\n",
-                     "base.txt", problems)
-          .size() == 1);
+  CHECK(parse_baseline("# dbaudit baseline 1\n\n# a "
+                       "remark\nzzz\terror\tVAR001\ta\tx\n0123456789abcdef\terror\tVAR001\ta\tx\r\n0123\n",
+                       "base.txt", problems)
+            .size() == 1);
   CHECK(problems.text().find("base.txt:4: ") != std::string::npos);
   CHECK(problems.text().find("base.txt:6: ") != std::string::npos);
   Problems newer;

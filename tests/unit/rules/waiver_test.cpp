@@ -108,6 +108,7 @@ TEST_CASE("a waiver is unused only where everything it may be for was seen") {
   CHECK(judged({result("VAR001", "other", Outcome::pass), result("VAR001", "shop-2", Outcome::unknown)}, waivers)
             .unused_waivers.empty());
   CHECK(judged({result("POOL001", "shop-1", Outcome::pass)}, waivers).unused_waivers.empty());  // --only POOL001
+  CHECK(judged({result("VAR001", "shop-1", Outcome::not_applicable)}, waivers).unused_waivers.empty());
   Waiver elsewhere = waivers.front();
   elsewhere.server = "other-*";
   CHECK(judged({result("VAR001", "shop-1", Outcome::pass)}, {elsewhere}).unused_waivers.empty());

@@ -2,25 +2,14 @@
 
 #include <doctest/doctest.h>
 
+#include "results.h"
+
 using namespace dbaudit;
 
 namespace {
 
 RuleResult result(const std::string& subject, Outcome outcome, Severity severity = Severity::error) {
-  RuleResult made;
-  made.rule = "AAA001";
-  made.server = "db";
-  made.subject = subject;
-  made.outcome = outcome;
-  made.severity = severity;
-  made.fingerprint = fingerprint(made.rule, made.server, subject);
-  return made;
-}
-
-AuditResult audit(std::vector<RuleResult> results) {
-  AuditResult made;
-  made.results = std::move(results);
-  return made;
+  return made_result("AAA001", "db", subject, outcome, severity);
 }
 
 }  // namespace
@@ -43,42 +32,42 @@ TEST_CASE("what a change makes of each outcome") {
   };
   for (const auto& c : cases) {
     CAPTURE(c.what);
-    AuditResult after = audit({result("x", c.after)});
-    mark_changes(after, audit({result("x", c.before)}));
+    AuditResult after = audit_of({result("x", c.after)});
+    mark_changes(after, audit_of({result("x", c.before)}));
     REQUIRE(after.results.size() == 1);
     CHECK(to_string(*after.results[0].change) == to_string(c.change));
   }
 }
 
 TEST_CASE("a warning that becomes an error is new") {
-  AuditResult after = audit({result("x", Outcome::fail, Severity::error)});
-  mark_changes(after, audit({result("x", Outcome::fail, Severity::warning)}));
+  AuditResult after = audit_of({result("x", Outcome::fail, Severity::error)});
+  mark_changes(after, audit_of({result("x", Outcome::fail, Severity::warning)}));
   CHECK(to_string(*after.results[0].change) == "new");
 }
 
 TEST_CASE("a finding whose subject is gone is fixed, unless nobody can tell") {
-  const AuditResult before = audit({result("gone", Outcome::fail)});
-  AuditResult after = audit({result("other", Outcome::pass)});
+  const AuditResult before = audit_of({result("gone", Outcome::fail)});
+  AuditResult after = audit_of({result("other", Outcome::pass)});
   mark_changes(after, before);
   REQUIRE(after.results.size() == 2);
   CHECK(after.results[1].subject == "gone");
   CHECK(to_string(*after.results[1].change) == "fixed");
   CHECK(after.results[1].outcome == Outcome::pass);
-  AuditResult blind = audit({result("db", Outcome::unknown)});
+  AuditResult blind = audit_of({result("db", Outcome::unknown)});
   mark_changes(blind, before);
   CHECK(blind.results.size() == 1);
 }
 
 TEST_CASE("what another rule reports in its place is not fixed") {
-  AuditResult after = audit({result("x", Outcome::pass)});
+  AuditResult after = audit_of({result("x", Outcome::pass)});
   after.results[0].instead = "AAA000";
-  mark_changes(after, audit({result("x", Outcome::fail)}));
+  mark_changes(after, audit_of({result("x", Outcome::fail)}));
   CHECK(to_string(*after.results[0].change) == "same");
 }
 
 TEST_CASE("only what is new counts, when asked for that") {
-  AuditResult after = audit({result("old", Outcome::fail), result("blind", Outcome::unknown)});
-  mark_changes(after, audit({result("old", Outcome::fail), result("blind", Outcome::unknown)}));
+  AuditResult after = audit_of({result("old", Outcome::fail), result("blind", Outcome::unknown)});
+  mark_changes(after, audit_of({result("old", Outcome::fail), result("blind", Outcome::unknown)}));
   CHECK(exit_code(after, {Severity::error, false, false}) == 1);
   CHECK(exit_code(after, {Severity::error, false, true}) == 0);
 }

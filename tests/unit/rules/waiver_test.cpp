@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "results.h"
+
 using namespace dbaudit;
 using namespace std::chrono_literals;
 
@@ -9,13 +11,7 @@ namespace {
 
 RuleResult result(const std::string& rule, const std::string& subject, Outcome outcome,
                   const std::string& server = "shop-1") {
-  RuleResult made;
-  made.rule = rule;
-  made.server = server;
-  made.subject = subject;
-  made.outcome = outcome;
-  made.severity = Severity::error;
-  return made;
+  return made_result(rule, server, subject, outcome);
 }
 
 Waiver waiver(const std::string& rule, const std::string& subject, std::chrono::year_month_day until) {
@@ -33,8 +29,7 @@ constexpr std::chrono::sys_days kLastDay = kUntil;
 
 AuditResult judged(std::vector<RuleResult> results, const std::vector<Waiver>& waivers,
                    std::chrono::sys_days today = kLastDay) {
-  AuditResult audit;
-  audit.results = std::move(results);
+  AuditResult audit = audit_of(std::move(results));
   apply_waivers(audit, waivers, today);
   return audit;
 }

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <future>
 
 #include "app/imports.h"
 #include "base/text.h"
@@ -264,13 +263,7 @@ Inputs load_inputs(const InputArguments& arguments, Store& store, Problems& prob
   std::vector<std::string> folders = arguments.rules;
   const std::string shipped = shipped_rules_folder(problems);
   if (!shipped.empty()) folders.insert(folders.begin(), shipped);
-  // Two things that take milliseconds and know nothing of each other: reading the files, and SQLite its schema.
-  Problems in_rules;
-  std::future<std::vector<Rule>> rules = std::async(
-      std::launch::async, [&folders, &in_rules] { return parse_rules(folders, RuleTests::leave_out, in_rules); });
-  store.query("SELECT 1 FROM server");
-  inputs.rules = rules.get();
-  problems.add(in_rules);
+  inputs.rules = parse_rules(folders, RuleTests::leave_out, problems);
   const std::vector<Rule> all = inputs.rules;
   choose_rules(arguments, inputs.config, inputs.rules, problems);
   // A broken rule of the user's that is left out must not wait for the day when it is needed. The shipped ones are

@@ -112,6 +112,7 @@ JudgedFacts load_judged_facts(const JudgingArguments& arguments, Problems& probl
 
 Status read_judged_facts(const JudgingArguments& arguments, JudgedFacts& facts, Problems& problems) {
   if (!arguments.assume.empty()) {
+    facts.store.make_wide_tables();
     add_assumed(arguments, facts.inputs, facts.store, problems);
   } else if (arguments.from.empty()) {
     const auto loaded = std::make_shared<std::optional<Store>>(std::move(facts.store));
@@ -119,6 +120,7 @@ Status read_judged_facts(const JudgingArguments& arguments, JudgedFacts& facts, 
       if (*loaded) {
         Store store = std::move(**loaded);
         loaded->reset();
+        store.make_wide_tables();
         return store;
       }
       Problems none;  // loaded before without any
@@ -128,6 +130,7 @@ Status read_judged_facts(const JudgingArguments& arguments, JudgedFacts& facts, 
     };
     facts.store = collect_all(make, facts.servers, system_clock());
   } else {
+    facts.store.make_wide_tables();
     add_snapshots(facts.store, arguments.from, SameServer::refuse, problems);
     if (!problems.empty()) return success();
     for (const AuditedServer& server : audited_servers(facts.store)) facts.server_names.push_back(server.name);

@@ -44,7 +44,7 @@ struct ReportArguments {
 };
 
 struct JudgedFacts {
-  Store store;
+  Store store{Tables::without_wide};  // the wide ones are made while servers are read
   Inputs inputs;
   std::vector<CollectRequest> servers;    // to read
   std::vector<std::string> server_names;  // of this run; with --from known only when they are read

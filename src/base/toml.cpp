@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 
 #include "base/text.h"
 
@@ -74,7 +74,10 @@ std::optional<std::string> read_file(const std::string& path, Problems& problems
   std::ifstream in(path, std::ios::binary);
   std::error_code error;
   if (in && !std::filesystem::is_directory(path, error)) {
-    std::string text(std::istreambuf_iterator<char>(in), {});
+    std::string text;
+    std::array<char, 16384> part{};  // it may be a pipe, which has no size
+    while (in.read(part.data(), part.size()) || in.gcount() > 0)
+      text.append(part.data(), static_cast<std::size_t>(in.gcount()));
     if (!in.bad()) return text;
   }
   problems.add(path, 0, "cannot be read");

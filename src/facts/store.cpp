@@ -117,33 +117,45 @@ Store::Store(Tables tables) {
       db, sqlite3_create_function(db, "deploy_instances", 4, kPure, nullptr, sql_deploy_instances, nullptr, nullptr),
       "functions");
   execute("PRAGMA journal_mode=OFF; PRAGMA temp_store=MEMORY; PRAGMA locking_mode=EXCLUSIVE");
-  create_tables(tables);
-  sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-  execute(fmt::format("PRAGMA application_id={}", kApplicationId));
-  execute(fmt::format("PRAGMA user_version={}", kSchemaVersion));
-}
-
-// SQLite parses a CREATE TABLE, writes it into its schema table, and parses it again from there: milliseconds for a
-// thousand columns. So the tables are made with one column, get their true statement, and are read once.
-void Store::create_tables(Tables tables) {
-  execute("PRAGMA writable_schema=ON");
-  begin();
   std::vector<const Table*> made;
   for (const Table& table : schema()) {
     if (tables == Tables::all || !is_wide(table)) made.push_back(&table);
   }
-  for (const Table* table : made) execute(fmt::format("CREATE TABLE \"{}\" (server_id)", table->name));
+  create_tables(made);
+  has_wide_tables_ = tables == Tables::all;
+  execute(fmt::format("PRAGMA application_id={}", kApplicationId));
+  execute(fmt::format("PRAGMA user_version={}", kSchemaVersion));
+}
+
+void Store::make_wide_tables() {
+  if (has_wide_tables_) return;
+  std::vector<const Table*> wide;
+  for (const Table& table : schema()) {
+    if (is_wide(table)) wide.push_back(&table);
+  }
+  create_tables(wide);
+  has_wide_tables_ = true;
+}
+
+// SQLite parses a CREATE TABLE, writes it into its schema table, and parses it again from there: milliseconds for a
+// thousand columns. So the tables are made with one column, get their true statement, and are read once.
+void Store::create_tables(const std::vector<const Table*>& tables) {
+  sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_DEFENSIVE, 0, nullptr);
+  execute("PRAGMA writable_schema=ON");
+  begin();
+  for (const Table* table : tables) execute(fmt::format("CREATE TABLE \"{}\" (server_id)", table->name));
   {
-    Query statement = query("UPDATE sqlite_schema SET sql = :sql WHERE rowid = :row");
-    for (std::size_t i = 0; i < made.size(); ++i) {
-      statement.bind("sql", create_table_sql(*made[i]));
-      statement.bind("row", static_cast<std::int64_t>(i) + 1);
+    Query statement = query("UPDATE sqlite_schema SET sql = :sql WHERE name = :name");
+    for (const Table* table : tables) {
+      statement.bind("sql", create_table_sql(*table));
+      statement.bind("name", table->name);
       static_cast<void>(statement.next().value());
       statement.reset();
     }
   }
   commit();
   execute("PRAGMA writable_schema=RESET");
+  sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
 }
 
 void Store::execute(const std::string& sql) {

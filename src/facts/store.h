@@ -26,6 +26,8 @@ struct sqlite3_stmt;
 
 namespace dbaudit {
 
+struct Table;
+
 // What one prepared statement reads, and where its text is wrong.
 struct SqlCheck {
   std::set<std::pair<std::string, std::string>> reads;  // table, column
@@ -127,6 +129,8 @@ class Store {
  public:
   // Empty, in memory, with the schema. Snapshots and other stores fit into one with all tables only.
   explicit Store(Tables tables = Tables::all);
+  // Makes the wide tables, where the store was made without them.
+  void make_wide_tables();
 
   // An insert into these columns of `table`; all columns in schema order when none are named.
   Insert insert(const std::string& table, const std::vector<std::string>& columns = {});
@@ -157,7 +161,7 @@ class Store {
   Status add_snapshot(const std::string& path);
 
  private:
-  void create_tables(Tables tables);
+  void create_tables(const std::vector<const Table*>& tables);
   std::int64_t highest_server_id();
   void copy_table(Store& from, const std::string& table, std::int64_t server_id_offset);
 
@@ -168,6 +172,7 @@ class Store {
   std::unique_ptr<KeptStatements> kept_ =
       std::make_unique<KeptStatements>();  // a place that stays when the store moves
   std::unique_ptr<RowWriter> writer_;
+  bool has_wide_tables_ = false;
 };
 
 }  // namespace dbaudit

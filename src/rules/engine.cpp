@@ -138,6 +138,7 @@ void check_rules(std::vector<Rule>& rules, Store& store, Problems& problems) {
       check_templates(rule, std::nullopt, problems);
       continue;
     }
+    store.make_wide_tables();
     SqlCheck check;
     Result<Query> query = store.untrusted_query(rule.sql, kWorkLimitOnNothing, check);
     if (!query) {

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <future>
+#include <iterator>
 #include <map>
+#include <span>
 
 #include "base/text.h"
 #include "facts/schema.h"
@@ -205,6 +208,21 @@ Rule parse_rule(const TomlValue& root, const std::filesystem::path& path, Proble
   return rule;
 }
 
+std::vector<Rule> parse_files(std::span<const std::filesystem::path> files, RuleTests tests, Problems& problems) {
+  std::vector<Rule> rules;
+  for (const std::filesystem::path& file : files) {
+    const std::optional<std::string> text = read_file(file.string(), problems);
+    if (!text) continue;
+    const std::string_view read = tests == RuleTests::read ? *text : without_tests(*text);
+    const std::optional<TomlValue> root = parse_toml(read, file.string(), problems);
+    if (!root) continue;
+    Rule rule = parse_rule(*root, file, problems);
+    rule.as_built = tests == RuleTests::leave_out && is_built_rule(read);
+    rules.push_back(std::move(rule));
+  }
+  return rules;
+}
+
 // A value from dbaudit.toml or --param goes to every rule that has a parameter of that name.
 void check_parameter_types(std::vector<Rule>& rules, Problems& problems) {
   std::map<std::string, std::pair<const Rule*, ParameterType>> seen;
@@ -253,22 +271,22 @@ std::vector<Rule> parse_rules(const std::vector<std::string>& paths, RuleTests t
       problems.add(path, 0, "no such rule file or folder");
     }
   }
-  std::vector<Rule> rules;
+  // It takes milliseconds: two threads, of which each has half of the files.
+  const std::span<const fs::path> all = files;
+  const std::size_t half = files.size() / 2;
+  Problems in_second;
+  std::future<std::vector<Rule>> second =
+      std::async(std::launch::async, [&, of = all.subspan(half)] { return parse_files(of, tests, in_second); });
+  std::vector<Rule> rules = parse_files(all.first(half), tests, problems);
+  std::vector<Rule> rest = second.get();
+  std::move(rest.begin(), rest.end(), std::back_inserter(rules));
+  problems.add(in_second);
   std::map<std::string, std::string> seen;
-  for (const fs::path& file : files) {
-    const std::optional<std::string> text = read_file(file.string(), problems);
-    if (!text) continue;
-    const std::string_view read = tests == RuleTests::read ? *text : without_tests(*text);
-    const std::optional<TomlValue> root = parse_toml(read, file.string(), problems);
-    if (!root) continue;
-    Rule rule = parse_rule(*root, file, problems);
-    rule.as_built = tests == RuleTests::leave_out && is_built_rule(read);
+  for (Rule& rule : rules) {
     const auto [first, inserted] = seen.emplace(rule.id, rule.file);
-    if (!rule.id.empty() && !inserted) {
-      problems.add(rule.file, rule.line, fmt::format("rule {} is already defined in {}", rule.id, first->second));
-      rule.broken = true;
-    }
-    rules.push_back(std::move(rule));
+    if (rule.id.empty() || inserted) continue;
+    problems.add(rule.file, rule.line, fmt::format("rule {} is already defined in {}", rule.id, first->second));
+    rule.broken = true;
   }
   std::stable_sort(rules.begin(), rules.end(), [](const Rule& a, const Rule& b) { return a.id < b.id; });
   check_parameter_types(rules, problems);

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import select
 import shutil
 import subprocess
 import time
@@ -89,14 +90,18 @@ def longest_sleep(server, pools):
 def run_all(server, start):
     """name -> what became of each pool over a silence longer than the limit."""
     processes = {pool.name: start(pool) for pool in POOLS}
-    for name, process in processes.items():
-        line = process.stdout.readline()
-        assert line == "ready\n", f"{name}: {line}{process.stderr.read()}"
     idle = dict.fromkeys(processes, 0)
-    until = time.monotonic() + LIMIT + 2
-    while time.monotonic() < until:  # what is waited for is time itself: how long connections are left alone
+    starting, until = dict(processes), 0.0
+    # What is waited for is time itself: how long connections are left alone. The quick ones begin before the last is up.
+    while starting or time.monotonic() < until:
         for name, seconds in longest_sleep(server, POOLS).items():
             idle[name] = max(seconds, idle[name])
+        for name, process in list(starting.items()):
+            if select.select([process.stdout], [], [], 0)[0]:
+                line = process.stdout.readline()
+                assert line == "ready\n", f"{name}: {line}{process.stderr.read()}"
+                del starting[name]
+                until = time.monotonic() + LIMIT + 2
         time.sleep(0.2)
     outcomes = {}
     for name, process in processes.items():

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <iostream>
 #include <string>
@@ -16,6 +17,22 @@
 
 namespace dbaudit {
 namespace {
+
+struct Command {
+  std::string_view name;
+  void (*add)(CLI::App& app, Action& action);
+};
+
+constexpr std::array<Command, 10> kCommands{{{"locks", add_locks},
+                                             {"audit", add_audit},
+                                             {"check", add_check},
+                                             {"plan", add_plan},
+                                             {"snapshot", add_snapshot},
+                                             {"query", add_query},
+                                             {"schema", add_schema},
+                                             {"rules", add_rules},
+                                             {"pools", add_pools},
+                                             {"grants", add_grants}}};
 
 // -pSECRET is the mysql client's habit; CLI11 would take it for -p -S ECRET, or repeat it in an error message.
 bool carries_password(std::string_view argument) {
@@ -88,9 +105,13 @@ int run(int argc, const char* const* argv) {
   app.set_help_flag("--help", "Print this help");  // -h is the host, as with the mysql client
   app.require_subcommand(1);
   Action action;
-  for (const auto add : {add_locks, add_audit, add_check, add_plan, add_snapshot, add_query, add_schema, add_rules,
-                         add_pools, add_grants})
-    add(app, action);
+  // The options of all commands take milliseconds to describe: of the one that is run, where it is the first word.
+  const auto* const chosen = std::find_if(kCommands.begin(), kCommands.end(), [&](const Command& command) {
+    return argc > 1 && command.name == std::string_view(argv[1]);
+  });
+  for (const Command& command : kCommands) {
+    if (chosen == kCommands.end() || chosen->name == command.name) command.add(app, action);
+  }
   std::string unused;
   add_common_options(app, unused);
   const std::vector<std::string> arguments(argv, argv + argc);

@@ -17,7 +17,7 @@ std::vector<Column> wide_columns(std::span<const KnownName> names) {
   for (const KnownName& known : names) {
     const bool mysql = known.mysql.known;
     const std::string_view where = mysql && known.mariadb.known ? "" : mysql ? "MySQL only" : "MariaDB only";
-    columns.push_back({std::string(known.name), "ANY", std::string(where)});
+    columns.push_back({known.name, "ANY", where});
   }
   return columns;
 }

@@ -14,9 +14,9 @@ inline constexpr int kSchemaVersion = 3;
 inline constexpr int kApplicationId = 0x64626175;
 
 struct Column {
-  std::string name;
-  std::string type;  // INTEGER, REAL, TEXT, or ANY for values that keep the server's own type
-  std::string doc;
+  std::string_view name;
+  std::string_view type;  // INTEGER, REAL, TEXT, or ANY for values that keep the server's own type
+  std::string_view doc;
 };
 
 struct Table {

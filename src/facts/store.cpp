@@ -49,7 +49,7 @@ std::vector<std::string> all_names() {
   std::vector<std::string> names;
   for (const Table& table : schema()) {
     names.push_back(table.name);
-    for (const Column& column : table.columns) names.push_back(column.name);
+    for (const Column& column : table.columns) names.emplace_back(column.name);
   }
   return names;
 }

@@ -14,8 +14,6 @@ constexpr std::string_view kSources =
     "SELECT source, status, rows, reason, remedy FROM fact_source WHERE server_id = :id ORDER BY rowid";
 constexpr std::string_view kSessions =
     "SELECT processlist_id, user, host, db, command, time_s, state, info, kind FROM sessions WHERE server_id = :id";
-constexpr std::string_view kPrograms =
-    "SELECT processlist_id, coalesce(program_name, client_name) FROM connection_attributes WHERE server_id = :id";
 constexpr std::string_view kStatements =
     "SELECT processlist_id, sql_text, started_s FROM statements WHERE server_id = :id ORDER BY event_id";
 constexpr std::string_view kMetadataLocks =
@@ -129,9 +127,6 @@ class Facts {
       const auto found = by_id.find(row.integer(0).value_or(0));
       return found == by_id.end() ? nullptr : &facts_.sessions[found->second];
     };
-    each(kPrograms, [&](const Query& row) {
-      if (LockSession* session = session_of(row)) session->program_name = row.optional_text(1);
-    });
     each(kStatements, [&](const Query& row) {
       LockSession* session = session_of(row);
       if (session == nullptr) return;

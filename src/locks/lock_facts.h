@@ -23,7 +23,6 @@ struct LockSession {
   std::optional<std::string> state;
   std::optional<std::string> info;  // running statement
   std::string kind;                 // client, daemon, replication or self
-  std::optional<std::string> program_name;
   std::optional<std::string> last_statement;  // running or last, where performance_schema keeps it
   std::optional<double> statement_s;          // seconds since that one began
 };

@@ -145,7 +145,6 @@ void describe_root(const LockReport& report, LockRoot& root) {
   if (node.session) {
     const LockSession& session = report.facts.sessions[*node.session];
     if (session.command == "Sleep") root.idle_s = session.time_s;
-    root.program_name = session.program_name;
     root.last_statement = session.last_statement ? session.last_statement : session.info;
   }
   root.state = state_of(report, root, in_transaction, rolling_back);

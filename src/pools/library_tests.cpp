@@ -52,7 +52,7 @@ class Case {
 
   void compare(const std::string& column, const TomlValue& wanted) {
     std::vector<std::string> known;
-    for (const Column& one : find_table("pool")->columns) known.push_back(one.name);
+    for (const Column& one : find_table("pool")->columns) known.emplace_back(one.name);
     if (std::find(known.begin(), known.end(), column) == known.end())
       return problems_.add(library_.file, wanted.line,
                            fmt::format("table pool has no column '{}'{}", column, did_you_mean(column, known)));

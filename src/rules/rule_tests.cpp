@@ -97,7 +97,7 @@ class Case {
     std::vector<std::string> columns;
     std::vector<Value> cells;
     std::vector<std::string> known;
-    for (const Column& column : table.columns) known.push_back(column.name);
+    for (const Column& column : table.columns) known.emplace_back(column.name);
     if (std::find(known.begin(), known.end(), "server_id") != known.end()) {
       columns.emplace_back("server_id");
       cells.emplace_back(std::int64_t{1});

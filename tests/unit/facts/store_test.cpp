@@ -213,7 +213,7 @@ TEST_CASE("every table and column is documented and every source exists") {
     CAPTURE(table.name);
     CHECK_FALSE(table.doc.empty());
     CHECK((table.source.empty() || sources.contains(table.source)));
-    std::set<std::string> names;
+    std::set<std::string_view> names;
     for (const Column& column : table.columns) CHECK(names.insert(column.name).second);
   }
 }

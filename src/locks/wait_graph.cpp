@@ -260,7 +260,7 @@ class Builder {
       const std::size_t node = graph_.waits[i].node;
       const LockSession* asking = session(node);
       if (asking == nullptr || meaning_of(*asking) != nullptr) continue;
-      for (const WantedLock& lock : wanted_by(*asking)) {
+      for (const WantedLock& lock : asked_by(*asking).locks) {
         if (lock.object_type != "TABLE") continue;
         const std::string& type = lock.upgraded_to.empty() ? lock.lock_type : lock.upgraded_to;
         add_holder(locks_of({"TABLE", lock.schema, lock.name}).granted, node, type, true, false);
@@ -280,10 +280,19 @@ class Builder {
     return wanted;
   }
 
+  struct AskedFor {
+    std::vector<WantedLock> locks;
+    HiddenLocks hidden;
+  };
+
   // Hundreds who wait often wait in the same statement.
-  const std::vector<WantedLock>& wanted_by(const LockSession& session) {
-    const auto [found, fresh] = wanted_by_.try_emplace({session.info.value_or(""), session.database.value_or("")});
-    if (fresh) found->second = wanted_in(found->first.first, found->first.second);
+  const AskedFor& asked_by(const LockSession& session) {
+    const auto [found, fresh] = asked_in_.try_emplace({session.info.value_or(""), session.database.value_or("")});
+    if (fresh) {
+      const auto& [statement, database] = found->first;
+      found->second = {wanted_in(statement, database), hidden_locks(statement, database)};
+      found->second.hidden.schema = folded(facts_, found->second.hidden.schema);
+    }
     return found->second;
   }
 
@@ -306,6 +315,7 @@ class Builder {
 
   void states() {
     std::vector<StateWait> open;
+    open.reserve(facts_.sessions.size());
     for (const LockSession& session : facts_.sessions) {
       const StateMeaning* meaning = meaning_of(session);
       if (meaning == nullptr) continue;
@@ -324,8 +334,8 @@ class Builder {
   StateWait candidates(std::size_t node, const LockSession& session, std::string object_type) {
     if (object_type == "BACKUP LOCK" && facts_.version.is_mariadb()) object_type = "BACKUP";
     StateWait wait{node, {}, {}, {}, object_type};
-    const std::string text = session.info.value_or("");
-    const std::vector<WantedLock>& wanted = wanted_by(session);
+    const AskedFor& asked = asked_by(session);
+    const std::vector<WantedLock>& wanted = asked.locks;
     const auto add = [&wait](const LockObject& object, std::string_view type) {
       wait.objects.push_back(object);
       wait.types.emplace_back(type);
@@ -341,8 +351,7 @@ class Builder {
         if (objects_[i].object.type == "TABLE" && holds(objects_[i], node, {"SHARED_READ"}))
           add(objects_[i].object, "SHARED_READ_ONLY");
       }
-      wait.hidden = hidden_locks(text, session.database.value_or(""));
-      wait.hidden.schema = folded(facts_, wait.hidden.schema);
+      wait.hidden = asked.hidden;
     }
     for (const WantedLock& lock : wanted) {
       if (lock.object_type != object_type) continue;
@@ -360,7 +369,7 @@ class Builder {
     }
     const LockObject whole{object_type, "", ""};
     if (object_type == "BACKUP" && wait.objects.empty()) {
-      for (const std::string_view type : backup_types(wanted, text)) add(whole, type);
+      for (const std::string_view type : backup_types(wanted, session.info.value_or(""))) add(whole, type);
     } else if (object_type == "GLOBAL" || object_type == "COMMIT") {
       const bool flushes = !wanted.empty() && wanted.front().object_type == "BACKUP";
       add(whole, flushes ? "SHARED" : "INTENTION_EXCLUSIVE");
@@ -531,7 +540,7 @@ class Builder {
     for (const auto& [node, flush] : handle_waiters_) {
       const LockSession& asking = *session(node);
       LockQueue chosen{WaitKind::table, {"TABLE", "", ""}, flush ? "FLUSH" : "", {}, {}, false};
-      for (const WantedLock& lock : wanted_by(asking)) {
+      for (const WantedLock& lock : asked_by(asking).locks) {
         const bool everything = lock.object_type == "BACKUP";  // FLUSH TABLES without names
         if (lock.object_type != "TABLE" && !everything) continue;
         LockQueue queue = chosen;
@@ -701,7 +710,7 @@ class Builder {
   std::multimap<std::size_t, std::size_t> upgradable_;                          // node -> object
   std::map<std::string, std::vector<std::size_t>, std::less<>> in_the_way_of_;  // lock type -> objects
   std::unordered_set<std::size_t> waiting_nodes_;
-  std::map<std::pair<std::string, std::string>, std::vector<WantedLock>> wanted_by_;  // of statement and database
+  std::map<std::pair<std::string, std::string>, AskedFor> asked_in_;  // a statement, in a database
   std::vector<std::size_t> readers_with_row_locks_;
   std::map<std::size_t, bool> handle_waiters_;  // node -> whether it waits for a flush
 };

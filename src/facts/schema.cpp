@@ -11,18 +11,17 @@ namespace {
 const Column kServerId{"server_id", "INTEGER", "the server, see table server"};
 const Column kProcesslistId{"processlist_id", "INTEGER", "connection id, what KILL takes"};
 
-std::vector<Column> wide_columns(std::span<const KnownName> names) {
-  std::vector<Column> columns{kServerId};
-  columns.reserve(names.size() + 1);
+void add_wide_columns(std::vector<Column>& columns, std::span<const KnownName> names) {
+  columns.reserve(columns.size() + names.size());
   for (const KnownName& known : names) {
     const bool mysql = known.mysql.known;
     const std::string_view where = mysql && known.mariadb.known ? "" : mysql ? "MySQL only" : "MariaDB only";
     columns.push_back({known.name, "ANY", where});
   }
-  return columns;
 }
 
-std::vector<Table> make_schema() {
+// The wide ones get their other columns below.
+std::vector<Table> make_tables() {
   return {
       {"server",
        "server",
@@ -69,17 +68,20 @@ std::vector<Table> make_schema() {
         {"curable", "INTEGER", "0 when no grant and no setting of this server could make it readable"},
         {"rows", "INTEGER", "rows that were read; NULL when unavailable"},
         {"duration_ms", "REAL", "how long the source took"}}},
-      {"global_variables", "global_variables",
+      {"global_variables",
+       "global_variables",
        "One row for each server, one column for each global variable of any supported server. NULL: this server has no "
        "such variable. Numbers are numbers, ON/OFF and enumerations are text.",
-       wide_columns(known_variables())},
-      {"global_status", "status",
+       {kServerId}},
+      {"global_status",
+       "status",
        "One row for each server, one column for each status counter of any supported server. NULL: this server has no "
        "such counter.",
-       wide_columns(known_status_counters())},
-      {"global_status_rate", "status",
+       {kServerId}},
+      {"global_status_rate",
+       "status",
        "Change of each counter per second between two samples (--interval). No row when one sample was taken.",
-       wide_columns(known_status_counters())},
+       {kServerId}},
       {"variables_info",
        "global_variables",
        "Where each global value comes from. MySQL: performance_schema.variables_info; MariaDB: "
@@ -398,6 +400,16 @@ std::vector<Table> make_schema() {
         {"changed", "TEXT", "what the library makes of a declared value that it changes; NULL when it does not"},
         {"source", "TEXT", "where the library's behaviour was read"}}},
   };
+}
+
+std::vector<Table> make_schema() {
+  std::vector<Table> tables = make_tables();
+  for (Table& table : tables) {
+    if (table.name == "global_variables") add_wide_columns(table.columns, known_variables());
+    if (table.name == "global_status" || table.name == "global_status_rate")
+      add_wide_columns(table.columns, known_status_counters());
+  }
+  return tables;
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ int run(const Arguments& arguments) {
     return report_error(read.error());
   if (!problems.empty()) return report_problems(problems);
   stopwatch.lap("collect");
-  AuditResult audit = judge_all(facts.inputs.rules, facts.store, facts.inputs.judge, &rule_timings);
+  AuditResult audit = judge_all(facts.inputs.rules.get(), facts.store, facts.inputs.judge, &rule_timings);
   accept(audit, facts.inputs, arguments.report, baseline, system_clock());
   stopwatch.lap("judge");
   write_stdout(render(audit, arguments.report));

@@ -247,6 +247,46 @@ std::vector<Library> load_declared(const InputArguments& arguments, const Inputs
   return libraries;
 }
 
+// Whether anything is said of single rules or their parameters: only their names tell whether it is right.
+bool names_rules(const InputArguments& arguments, const Config& config) {
+  return !arguments.only.empty() || !arguments.skip.empty() || !arguments.parameters.empty() || !config.rules.empty() ||
+         !config.parameters.empty() || !config.waivers.empty() ||
+         std::any_of(config.servers.begin(), config.servers.end(),
+                     [](const ServerConfig& server) { return !server.parameters.empty(); });
+}
+
+// Rules, and what is said of them: switches, waivers, parameters.
+std::vector<Rule> load_rules(const InputArguments& arguments, const std::vector<RuleFile>& files,
+                             const std::string& of_shipped, Store& store, Inputs& inputs, Problems& problems) {
+  std::vector<Rule> rules = parse_rules(files, problems);
+  const std::vector<Rule> all = rules;
+  choose_rules(arguments, inputs.config, rules, problems);
+  // A broken rule of the user's that is left out must not wait for the day when it is needed. The shipped ones are
+  // checked when dbaudit is built; to do it again would cost every run with --only 5 ms.
+  std::vector<Rule> left_out = all;
+  std::erase_if(left_out, [&](const Rule& rule) {
+    const auto same = [&rule](const Rule& chosen) { return chosen.id == rule.id; };
+    return rule.file.starts_with(of_shipped) || std::any_of(rules.begin(), rules.end(), same);
+  });
+  check_rules(rules, store, problems);
+  check_rules(left_out, store, problems);
+
+  std::vector<std::string> ids;
+  for (const Rule& rule : all) ids.push_back(rule.id);
+  inputs.waivers = parse_waivers(inputs.config.waivers, inputs.config.file, ids, problems);
+  inputs.judge.parameters = parse_overrides(inputs.config.parameters, inputs.config.file, all, problems);
+  const ParameterValues command_line =
+      parse_overrides(parameter_arguments(arguments.parameters, problems), "--param", all, problems);
+  for (const auto& [name, value] : command_line) inputs.judge.parameters[name] = value;
+  for (const ServerConfig& server : inputs.config.servers) {
+    ParameterValues& own = inputs.judge.server_parameters[server.name];
+    own = parse_overrides(server.parameters, inputs.config.file, all, problems);
+    // Who types --param means this run, whatever the file says of a server.
+    for (const auto& [name, value] : command_line) own[name] = value;
+  }
+  return rules;
+}
+
 }  // namespace
 
 std::vector<Library> load_declared(const InputArguments& arguments, const Inputs& inputs,
@@ -263,38 +303,22 @@ Inputs load_inputs(const InputArguments& arguments, Store& store, Problems& prob
   std::vector<std::string> folders = arguments.rules;
   const std::string shipped = shipped_rules_folder(problems);
   if (!shipped.empty()) folders.insert(folders.begin(), shipped);
-  inputs.rules = parse_rules(folders, RuleTests::leave_out, problems);
-  const std::vector<Rule> all = inputs.rules;
-  choose_rules(arguments, inputs.config, inputs.rules, problems);
-  // A broken rule of the user's that is left out must not wait for the day when it is needed. The shipped ones are
-  // checked when dbaudit is built; to do it again would cost every run with --only 5 ms.
-  std::vector<Rule> left_out = all;
-  const std::string of_shipped = (fs::path(shipped) / "").string();
-  std::erase_if(left_out, [&](const Rule& rule) {
-    const auto same = [&rule](const Rule& chosen) { return chosen.id == rule.id; };
-    return rule.file.starts_with(of_shipped) || std::any_of(inputs.rules.begin(), inputs.rules.end(), same);
-  });
-  check_rules(inputs.rules, store, problems);
-  check_rules(left_out, store, problems);
+  std::vector<RuleFile> files = read_rule_files(folders, RuleTests::leave_out, problems);
+  if (are_as_built(files) && !names_rules(arguments, inputs.config)) {
+    inputs.rules = std::async(std::launch::async, [files = std::move(files)] {
+                     Problems none;
+                     return parse_rules(files, none);
+                   }).share();
+  } else {
+    std::promise<std::vector<Rule>> rules;
+    rules.set_value(load_rules(arguments, files, (fs::path(shipped) / "").string(), store, inputs, problems));
+    inputs.rules = rules.get_future().share();
+  }
   check_libraries(arguments.rules, store, problems);
-
-  std::vector<std::string> ids;
-  for (const Rule& rule : all) ids.push_back(rule.id);
-  inputs.waivers = parse_waivers(inputs.config.waivers, inputs.config.file, ids, problems);
 
   inputs.rule_folders = folders;
   inputs.libraries = load_declared(arguments, inputs, {}, store, inputs.notes, problems);
 
-  inputs.judge.parameters = parse_overrides(inputs.config.parameters, inputs.config.file, all, problems);
-  const ParameterValues command_line =
-      parse_overrides(parameter_arguments(arguments.parameters, problems), "--param", all, problems);
-  for (const auto& [name, value] : command_line) inputs.judge.parameters[name] = value;
-  for (const ServerConfig& server : inputs.config.servers) {
-    ParameterValues& own = inputs.judge.server_parameters[server.name];
-    own = parse_overrides(server.parameters, inputs.config.file, all, problems);
-    // Who types --param means this run, whatever the file says of a server.
-    for (const auto& [name, value] : command_line) own[name] = value;
-  }
   return inputs;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <future>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,8 @@ struct InputArguments {
 struct Inputs {
   Config config;
   std::vector<std::string> rule_folders;
-  std::vector<Rule> rules;  // checked, switched, those chosen
+  // Checked, switched, those chosen. May still be parsed: after all that is asked of a server.
+  std::shared_future<std::vector<Rule>> rules;
   JudgeRequest judge;
   std::vector<Library> libraries;  // of the declared pools
   std::vector<std::string> notes;  // what imported files left open

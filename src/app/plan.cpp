@@ -135,7 +135,7 @@ int run(const Arguments& arguments) {
   if (const std::optional<int> failed = read_what_if(arguments.judging, change, problems)) return *failed;
 
   const Inputs& inputs = change.facts.inputs;
-  const auto judged = [&inputs](Store& store) { return judge_all(inputs.rules, store, inputs.judge); };
+  const auto judged = [&inputs](Store& store) { return judge_all(inputs.rules.get(), store, inputs.judge); };
   const AuditResult now = judged(change.facts.store);
   if (!all_variables_read(now)) return kExitIncomplete;
   AuditResult in_the_end = judged(change.wanted);

@@ -208,17 +208,13 @@ Rule parse_rule(const TomlValue& root, const std::filesystem::path& path, Proble
   return rule;
 }
 
-std::vector<Rule> parse_files(std::span<const std::filesystem::path> files, RuleTests tests, Problems& problems) {
+std::vector<Rule> parse_some(std::span<const RuleFile> files, Problems& problems) {
   std::vector<Rule> rules;
-  for (const std::filesystem::path& file : files) {
-    const std::optional<std::string> text = read_file(file.string(), problems);
-    if (!text) continue;
-    const std::string_view read = tests == RuleTests::read ? *text : without_tests(*text);
-    const std::optional<TomlValue> root = parse_toml(read, file.string(), problems);
+  for (const RuleFile& file : files) {
+    const std::optional<TomlValue> root = parse_toml(file.text, file.path, problems);
     if (!root) continue;
-    Rule rule = parse_rule(*root, file, problems);
-    rule.as_built = tests == RuleTests::leave_out && is_built_rule(read);
-    rules.push_back(std::move(rule));
+    rules.push_back(parse_rule(*root, file.path, problems));
+    rules.back().as_built = file.as_built;
   }
   return rules;
 }
@@ -242,7 +238,7 @@ void check_parameter_types(std::vector<Rule>& rules, Problems& problems) {
 
 }  // namespace
 
-std::vector<Rule> parse_rules(const std::vector<std::string>& paths, RuleTests tests, Problems& problems) {
+std::vector<RuleFile> read_rule_files(const std::vector<std::string>& paths, RuleTests tests, Problems& problems) {
   namespace fs = std::filesystem;
   std::vector<fs::path> files;
   for (const std::string& path : paths) {
@@ -271,13 +267,34 @@ std::vector<Rule> parse_rules(const std::vector<std::string>& paths, RuleTests t
       problems.add(path, 0, "no such rule file or folder");
     }
   }
+  std::vector<RuleFile> read;
+  for (const fs::path& file : files) {
+    std::optional<std::string> text = read_file(file.string(), problems);
+    if (!text) continue;
+    if (tests == RuleTests::leave_out) text->resize(without_tests(*text).size());
+    const bool as_built = tests == RuleTests::leave_out && is_built_rule(*text);
+    read.push_back({file.string(), std::move(*text), as_built});
+  }
+  return read;
+}
+
+bool are_as_built(const std::vector<RuleFile>& files) {
+  std::set<std::string_view> texts;
+  for (const RuleFile& file : files) {
+    if (!file.as_built) return false;
+    texts.insert(file.text);
+  }
+  return files.size() == texts.size() && texts.size() == count_of_built_rules();
+}
+
+std::vector<Rule> parse_rules(const std::vector<RuleFile>& files, Problems& problems) {
   // It takes milliseconds: two threads, of which each has half of the files.
-  const std::span<const fs::path> all = files;
+  const std::span<const RuleFile> all = files;
   const std::size_t half = files.size() / 2;
   Problems in_second;
   std::future<std::vector<Rule>> second =
-      std::async(std::launch::async, [&, of = all.subspan(half)] { return parse_files(of, tests, in_second); });
-  std::vector<Rule> rules = parse_files(all.first(half), tests, problems);
+      std::async(std::launch::async, [&, of = all.subspan(half)] { return parse_some(of, in_second); });
+  std::vector<Rule> rules = parse_some(all.first(half), problems);
   std::vector<Rule> rest = second.get();
   std::move(rest.begin(), rest.end(), std::back_inserter(rules));
   problems.add(in_second);
@@ -291,6 +308,10 @@ std::vector<Rule> parse_rules(const std::vector<std::string>& paths, RuleTests t
   std::stable_sort(rules.begin(), rules.end(), [](const Rule& a, const Rule& b) { return a.id < b.id; });
   check_parameter_types(rules, problems);
   return rules;
+}
+
+std::vector<Rule> parse_rules(const std::vector<std::string>& paths, RuleTests tests, Problems& problems) {
+  return parse_rules(read_rule_files(paths, tests, problems), problems);
 }
 
 }  // namespace dbaudit

@@ -79,10 +79,21 @@ std::string_view wanted_form(ParameterType type);  // "a duration such as \"5m\"
 
 enum class RuleTests { leave_out, read };
 
+struct RuleFile {
+  std::string path;
+  std::string text;
+  bool as_built = false;  // without tests, and byte for byte what this program was built with
+};
+
 // Reads the rule files below `paths`: files, or folders, in which every *.toml is a rule but human_clients.toml,
-// services.toml and what lies in a folder `libraries` or `defaults`. A rule that has problems is `broken`: check_rules
-// says what else is wrong with it and drops it. A path without any rule is a problem. Tests stand at the end of a rule
-// file and are most of it, so an audit does not read them.
+// services.toml and what lies in a folder `libraries` or `defaults`. A path without any rule is a problem. Tests stand
+// at the end of a rule file and are most of it, so an audit leaves them out.
+std::vector<RuleFile> read_rule_files(const std::vector<std::string>& paths, RuleTests tests, Problems& problems);
+// Exactly the shipped rules: to parse them finds no problem, because that was seen when this program was built.
+bool are_as_built(const std::vector<RuleFile>& files);
+// A rule that has problems is `broken`: check_rules says what else is wrong with it and drops it. In order of their
+// ids.
+std::vector<Rule> parse_rules(const std::vector<RuleFile>& files, Problems& problems);
 std::vector<Rule> parse_rules(const std::vector<std::string>& paths, RuleTests tests, Problems& problems);
 
 }  // namespace dbaudit

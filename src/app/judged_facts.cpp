@@ -9,6 +9,7 @@
 
 #include "app/assumed_servers.h"
 #include "app/collect_all.h"
+#include "app/expectations.h"
 #include "app/from_snapshots.h"
 #include "app/managed_services.h"
 #include "app/output.h"
@@ -88,6 +89,7 @@ JudgedFacts load_judged_facts(const JudgingArguments& arguments, Problems& probl
   JudgedFacts facts;
   facts.inputs = load_inputs(arguments.inputs, facts.store, problems);
   check_services(facts.inputs, facts.store, problems);
+  check_expectations(facts.inputs.config, problems);
   for (const std::string& note : facts.inputs.notes) write_stderr(note);
   const std::optional<Deadline> deadline = deadline_from(arguments.timeout, problems);
   facts.deadline = deadline.value_or(Deadline::max());
@@ -138,6 +140,7 @@ Status read_judged_facts(const JudgingArguments& arguments, JudgedFacts& facts, 
   }
   add_services(facts.inputs, facts.store);
   add_pool_limits(facts.store);
+  add_expectations(facts.inputs.config, facts.store);
   facts.inputs.judge.deadline = judging_deadline(facts.deadline);
   return success();
 }

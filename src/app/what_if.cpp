@@ -2,6 +2,7 @@
 
 #include "app/apply_variables.h"
 #include "app/assumed_servers.h"
+#include "app/expectations.h"
 #include "app/output.h"
 #include "pools/limits.h"
 
@@ -16,6 +17,7 @@ Store with_facts(Store pools, JudgedFacts& facts, const Proposal& proposal, std:
   const auto shipped = [&facts](const ServerVersion& server) { return shipped_defaults(facts.inputs, server); };
   apply_variables(proposal, shipped, pools, notes, problems);
   add_pool_limits(pools);
+  add_expectations(facts.inputs.config, pools);
   return pools;
 }
 

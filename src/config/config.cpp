@@ -49,6 +49,27 @@ ServerConfig parse_server(const TomlValue& table, const std::string& file, Probl
   return server;
 }
 
+std::vector<Expectation> parse_expectations(const TomlValue& expect, const Config& config, Problems& problems) {
+  std::set<std::string> environments;
+  for (const ServerConfig& server : config.servers) environments.insert(server.environment.value_or(""));
+  environments.erase("");
+  std::vector<Expectation> expectations;
+  for (const auto& [environment, values] : *expect.get<TomlMembers>()) {
+    const auto* variables = values.get<TomlMembers>();
+    if (variables == nullptr) {
+      problems.add(config.file, values.line,
+                   fmt::format("[expect] {}: write the value under an environment, [expect.production]", environment));
+      continue;
+    }
+    if (!environments.contains(environment))
+      problems.add(config.file, values.line,
+                   fmt::format("[expect.{}]: no [[server]] has this environment{}", environment,
+                               did_you_mean(environment, {environments.begin(), environments.end()})));
+    for (const auto& [variable, value] : *variables) expectations.push_back({environment, to_lower(variable), value});
+  }
+  return expectations;
+}
+
 }  // namespace
 
 Config parse_config(const std::string& path, Problems& problems) {
@@ -86,8 +107,8 @@ Config parse_config(const std::string& path, Problems& problems) {
   }
   for (const TomlValue* table : reader.tables("pool")) config.pools.push_back(*table);
   for (const TomlValue* table : reader.tables("waiver")) config.waivers.push_back(*table);
-  if (reader.value("expect") != nullptr)
-    reader.problem("expect", fmt::format("'expect' is not supported by dbaudit {}", DBAUDIT_VERSION));
+  if (const TomlValue* expect = reader.table("expect"))
+    config.expectations = parse_expectations(*expect, config, problems);
   reader.finish();
   return config;
 }

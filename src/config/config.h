@@ -38,6 +38,13 @@ struct RuleSwitch {
   int line = 0;
 };
 
+// A value that must hold on the servers of an environment: a line of [expect.ENVIRONMENT].
+struct Expectation {
+  std::string environment;
+  std::string variable;  // lower case
+  TomlValue value;
+};
+
 struct Config {
   std::string file;  // empty when there is none
   TomlMembers parameters;
@@ -45,6 +52,7 @@ struct Config {
   std::vector<ServerConfig> servers;
   std::vector<TomlValue> pools;
   std::vector<TomlValue> waivers;
+  std::vector<Expectation> expectations;
 };
 
 // Relative paths in the file are relative to its folder. All problems at once; the result is then incomplete.

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
@@ -148,6 +149,26 @@ ServerDeclaration declaration(const ServerConfig& server) {
   return {server.name, server.role, server.replica_of, server.group, server.environment, server.memory_bytes};
 }
 
+// The servers in their order, as if dealt to N players.
+std::vector<const ServerConfig*> shard_of(const std::vector<const ServerConfig*>& servers, const std::string& shard,
+                                          Problems& problems) {
+  std::size_t index = 0;
+  std::size_t count = 0;
+  const char* const end = shard.data() + shard.size();
+  const auto [slash, wrong_index] = std::from_chars(shard.data(), end, index);
+  const bool divided = wrong_index == std::errc() && slash != end && *slash == '/';
+  const auto [rest, wrong_count] = std::from_chars(divided ? slash + 1 : end, end, count);
+  if (!divided || wrong_count != std::errc() || rest != end || index >= count) {
+    problems.add(fmt::format("--shard {}: write I/N, such as 0/4 for the first of four", printable(shard)));
+    return {};
+  }
+  std::vector<const ServerConfig*> mine;
+  for (std::size_t i = index; i < servers.size(); i += count) mine.push_back(servers[i]);
+  if (mine.empty() && !servers.empty())
+    problems.add(fmt::format("--shard {}: there are only {} servers to divide", shard, servers.size()));
+  return mine;
+}
+
 }  // namespace
 
 void ConnectionArguments::add_to(CLI::App& app, bool several) {
@@ -178,7 +199,12 @@ void ConnectionArguments::add_to(CLI::App& app, bool several) {
       ->check(CLI::Range(1, 65535))
       ->group(group);
   CLI::Option* server = app.add_option("--server", servers, "Name of a [[server]] in dbaudit.toml")->group(group);
-  if (!several) server->expected(1);
+  if (!several) {
+    server->expected(1);
+    return;
+  }
+  app.add_option("--shard", shard, "I/N: of the servers of dbaudit.toml every Nth, from the Ith, which counts from 0")
+      ->group(group);
 }
 
 std::vector<CollectRequest> resolve_servers(const ConnectionArguments& arguments, const Config& config, bool several,
@@ -225,7 +251,13 @@ std::vector<CollectRequest> resolve_servers(const ConnectionArguments& arguments
   if (arguments.servers.empty() && !described && several) {
     for (const ServerConfig& server : config.servers) chosen.push_back(&server);
   }
-  if (chosen.empty() && arguments.servers.empty()) chosen.push_back(nullptr);
+  if (arguments.shard) {
+    if (chosen.empty() && arguments.servers.empty())
+      problems.add("--shard divides the servers of dbaudit.toml; this run has none of them");
+    chosen = shard_of(chosen, *arguments.shard, problems);
+  } else if (chosen.empty() && arguments.servers.empty()) {
+    chosen.push_back(nullptr);
+  }
 
   std::vector<CollectRequest> requests;
   for (const ServerConfig* server : chosen) {

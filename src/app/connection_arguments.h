@@ -30,13 +30,15 @@ struct ConnectionArguments {
   std::string ssl_key;
   int spare_port = 0;
   std::vector<std::string> servers;  // --server NAME of dbaudit.toml
+  std::optional<std::string> shard;  // --shard I/N: every Nth of the servers, from the Ith, which counts from 0
 
-  // `several`: whether more than one --server may be given.
+  // `several`: whether more than one --server may be given, and --shard.
   void add_to(CLI::App& app, bool several);
 };
 
 // The servers to read: those named with --server, else the one that the arguments describe, else all of dbaudit.toml
-// (when `several`), else the mysql client's default. Problems go to `problems`; reads passwords where that was asked.
+// (when `several`), else the mysql client's default; of those of dbaudit.toml only the ones of --shard. Problems go to
+// `problems`; reads passwords where that was asked.
 std::vector<CollectRequest> resolve_servers(const ConnectionArguments& arguments, const Config& config, bool several,
                                             Problems& problems);
 

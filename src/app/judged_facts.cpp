@@ -26,7 +26,7 @@ namespace {
 // when dbaudit.toml names the server and this run was told to read others of it.
 void check_pool_servers(JudgedFacts& facts, const JudgingArguments& arguments, Problems& problems) {
   const std::vector<std::string>& names = facts.server_names;
-  const bool by_name = !arguments.connection.servers.empty() || !arguments.from.empty();
+  const bool by_name = !arguments.connection.servers.empty() || arguments.connection.shard || !arguments.from.empty();
   Query pools = facts.store.query("SELECT name, server_name FROM pool ORDER BY name");
   while (pools.next().value()) {
     const std::string pool = pools.text(0);

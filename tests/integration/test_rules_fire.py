@@ -56,6 +56,16 @@ def test_a_setting_and_its_remedy(server, judged, rule, wrong, severity):
     assert {one["outcome"] for one in judged(rule)} == {"pass"}
 
 
+def test_isolation_level_of_everybody(server, judged):
+    name = "transaction_isolation" if server.admin("SHOW GLOBAL VARIABLES LIKE 'transaction_isolation'") else "tx_isolation"
+    for level, what in (("READ-UNCOMMITTED", "reads rows"), ("SERIALIZABLE", "locks the rows")):
+        server.set_global(**{name: level})
+        found = failure(judged("VAR005"))
+        assert found["evidence"]["transaction_isolation"] == level and what in found["message"]
+        server.admin(re.match(r"SET .*?(?=, and|\. )", found["remedy"])[0].replace("PERSIST", "GLOBAL"))
+        assert [one["outcome"] for one in judged("VAR005")] == ["pass"]
+
+
 def test_idle_transactions_that_nothing_ends(server, judged):
     if server.flavor == "mysql":
         assert [one["outcome"] for one in judged("TRX005")] == ["not_applicable"]

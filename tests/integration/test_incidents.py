@@ -221,3 +221,26 @@ def test_what_mariadb_proves_of_old_sessions(server, audit):
     server.wait_for(asleep, "a session that sleeps for longer than the global value allows")
     failures = results(audit("--param", "max_overdue=2s"), "SES003", "fail")
     assert [(result["evidence"]["user"], result["evidence"]["sessions"]) for result in failures] == [("app", 1)], failures
+
+
+# --- H: development first, then production
+
+
+def test_two_systems_are_compared_from_their_snapshots(server, start_server, dbaudit):
+    """What was tried in development for two weeks, and what production has: side by side, long after both were read."""
+    if server.name not in ("mysql-9.7", "mariadb-10.11"):
+        return  # variables are the same whatever else the server shows
+    production = start_server(server.name)
+    server.set_global(wait_timeout=600)
+    for name, one in (("development", server), ("production", production)):
+        one.account("aud", grants_of(one))
+        (dbaudit.home / f"{name}.toml").write_text(f'[[server]]\nname = "{name}"\nurl = "mysql://aud@127.0.0.1:{one.port}"\ngroup = "shop"\nrole = "primary"\nenvironment = "{name}"\n')
+        dbaudit("snapshot", "--config", f"{name}.toml", "--server", name, "-o", f"{name}.db")
+    report = dbaudit("audit", "--format", "json", "--only", "DRF002", "VAR002", "--from", "development.db", "production.db").json()
+    differs = {one["server"]: one for one in results(report, "DRF002", "fail") if one["subject"] == "wait_timeout"}
+    assert set(differs) == {"development", "production"}, report
+    assert (differs["production"]["evidence"]["value"], differs["development"]["evidence"]["value"]) == (28800, 600)
+    assert "development 600" in differs["production"]["message"]
+    # MySQL loses who set a variable that sessions have too; MariaDB tells that nothing but SET did.
+    lost = [one["subject"] for one in results(report, "VAR002", "fail") if one["server"] == "development"]
+    assert server.flavor == "mysql" or "wait_timeout" in lost

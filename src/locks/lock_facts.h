@@ -21,8 +21,8 @@ struct LockSession {
   std::string command;
   std::optional<double> time_s;  // in this command; of a Sleep: since the last statement ended
   std::optional<std::string> state;
-  std::optional<std::string> info;  // running statement
-  std::string kind;                 // client, daemon, replication or self
+  std::optional<std::string> info;            // running statement
+  std::string kind;                           // client, daemon, replication or self
   std::optional<std::string> last_statement;  // running or last, where performance_schema keeps it
   std::optional<double> statement_s;          // seconds since that one began
 };

@@ -71,6 +71,8 @@ def defaults(flavor, version):
     for name, value in printed_by_help():
         if name == "log_bin":  # the option takes a file name, the variable is ON or OFF
             value = "FALSE" if value == "(No default value)" else "TRUE"
+        if name == "log_error_verbosity" and flavor == "mysql":  # --help makes the server quiet: 1
+            value = "2"
         if name == "lower_case_table_names":  # MySQL prints 2 before it has looked at the file system; Linux's gives 0
             value = "0"
         if name in names and name not in COMPUTED and not MACHINE.search(name) and value != "(No default value)" \

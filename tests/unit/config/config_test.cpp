@@ -85,7 +85,8 @@ wait_timeout = 600
   for (const char* part :
        {":2: [rules] POOL001 must be", "it needs a 'url' or an 'option_file'",
         "unknown key 'rol'; did you mean 'role'?", "is declared twice", "'memory' must be a size",
-        "replica_of names no declared server 'b'", "[expect.production]: no [[server]] has this environment", "'pool' must be an array of tables"}) {
+        "replica_of names no declared server 'b'", "[expect.production]: no [[server]] has this environment",
+        "'pool' must be an array of tables"}) {
     CAPTURE(part);
     CHECK(text.find(part) != std::string::npos);
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <stdexcept>
 
 #include "app/imports.h"
 #include "base/text.h"
@@ -307,7 +308,9 @@ Inputs load_inputs(const InputArguments& arguments, Store& store, Problems& prob
   if (are_as_built(files) && !names_rules(arguments, inputs.config)) {
     inputs.rules = std::async(std::launch::async, [files = std::move(files)] {
                      Problems none;
-                     return parse_rules(files, none);
+                     std::vector<Rule> rules = parse_rules(files, none);
+                     if (!none.empty()) throw std::runtime_error("the rules as built: " + none.text());
+                     return rules;
                    }).share();
   } else {
     std::promise<std::vector<Rule>> rules;

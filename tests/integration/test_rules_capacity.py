@@ -9,6 +9,7 @@ import pymysql
 import pytest
 
 from test_harmless import grants_of
+from test_rules_fire import apply
 
 
 @pytest.fixture
@@ -25,13 +26,6 @@ def judge(dbaudit, server, rule, *args):
 
 def outcomes(found):
     return {subject: one["outcome"] for subject, one in found.items()}
-
-
-def apply(server, remedy):
-    """Runs the statements of a remedy; SET PERSIST as SET GLOBAL, which the test takes back."""
-    statements = re.findall(r"SET (?:PERSIST|GLOBAL) (\w+) = '?(\w+)", remedy)
-    assert statements, remedy
-    server.set_global(**{name: int(value) if value.isdigit() else value for name, value in statements})
 
 
 @contextlib.contextmanager

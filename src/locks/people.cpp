@@ -12,13 +12,13 @@ namespace {
 // Only for the few sessions that are named: matching thousands against every pattern would take longer than the rest.
 // What is asked of each table is picked first, because SQLite would make an index of all of its rows for one session.
 constexpr std::string_view kPeople =
-    "WITH named AS MATERIALIZED (SELECT processlist_id FROM sessions WHERE server_id = :id AND processlist_id IN "
-    "({0})), "
+    "WITH ids AS MATERIALIZED (SELECT value AS id FROM json_each(:ids)), "
+    "named AS MATERIALIZED (SELECT processlist_id FROM sessions "
+    " WHERE server_id = :id AND processlist_id IN (SELECT id FROM ids)), "
     "attributes AS MATERIALIZED (SELECT processlist_id, program_name, client_name FROM connection_attributes "
-    " WHERE server_id = :id AND processlist_id IN ({0})), "
-    "said AS MATERIALIZED (SELECT processlist_id, lower(substr(sql_text, 1, 80)) AS text, max(event_id) FROM "
-    "statements "
-    " WHERE server_id = :id AND processlist_id IN ({0}) GROUP BY processlist_id) "
+    " WHERE server_id = :id AND processlist_id IN (SELECT id FROM ids)), "
+    "said AS MATERIALIZED (SELECT processlist_id, lower(substr(sql_text, 1, 80)) AS text, max(event_id) "
+    " FROM statements WHERE server_id = :id AND processlist_id IN (SELECT id FROM ids) GROUP BY processlist_id) "
     "SELECT s.processlist_id, coalesce(a.program_name, a.client_name), a.program_name IS NOT NULL, "
     "a.processlist_id IS NOT NULL, "
     "(SELECT min(h.name) FROM human_client h WHERE CASE h.attribute WHEN 'program_name' THEN lower(a.program_name) "
@@ -42,7 +42,8 @@ void identify_people(LockReport& report, Store& store, std::int64_t server_id) {
   if (ids.empty()) return;
   // Without the patterns nobody can be told from a program.
   const bool can_tell = store.query("SELECT 1 FROM human_client").next().value();
-  Query query = store.query(fmt::format(kPeople, join(ids, ",")));
+  Query query = store.query(kPeople);
+  query.bind("ids", fmt::format("[{}]", join(ids, ",")));  // bound: a statement has a limit that thousands reach
   query.bind("id", server_id);
   while (query.next().value()) {
     const auto [begin, end] = roots.equal_range(query.integer(0).value_or(0));

@@ -3,10 +3,12 @@
 
 The defaults that it ships with, for rules/defaults:
 
-    mysqld --no-defaults --verbose --help 2>/dev/null | docker/read_defaults.py mysql 9.7.4 >rules/defaults/mysql-9.7.toml
+    mysql -NBe "SHOW GLOBAL VARIABLES" >names
+    mysqld --no-defaults --verbose --help 2>/dev/null | docker/read_defaults.py mysql 9.7.4 names >rules/defaults/mysql-9.7.toml
 
-Left out is what the machine decides (paths, host names, sizes that the server computes when it starts) and what has no
-value: dbaudit then says that it does not know.
+What the machine decides (paths, host names, sizes that the server computes when it starts) and what has no value is named
+only, in without_default: dbaudit then says that it does not know. So is what the running server has and no option file
+can set. Together they are all variables of a server without plugins, by which a variable is known to be gone.
 
 Scopes, types and ranges, into src/facts/known_variables.txt; of several servers only what they agree on:
 
@@ -23,6 +25,7 @@ import pathlib
 import re
 import struct
 import sys
+import textwrap
 
 COMPUTED = {  # from cores, memory, file limits or max_connections at start
     "back_log", "host_cache_size", "innodb_buffer_pool_chunk_size", "innodb_buffer_pool_instances",
@@ -41,6 +44,10 @@ def toml(value):
         return value
     if re.fullmatch(r"-?\d+\.\d+", value):
         return value
+    return toml_text(value)
+
+
+def toml_text(value):
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
@@ -62,13 +69,15 @@ def printed_by_help():
         yield found[1].replace("-", "_"), found[2].strip()
 
 
-def defaults(flavor, version):
+def defaults(flavor, version, names_file):
     print(f"# Shipped defaults of {'MySQL' if flavor == 'mysql' else 'MariaDB'} {version}.")
     print(f'flavor = "{flavor}"\nversion = "{version}"')
-    print('source = "printed by the server itself: --no-defaults --verbose --help"\n\n[variables]')
+    print('source = "printed by the server itself: --no-defaults --verbose --help"')
     names = known(flavor)
-    rows = {}
+    running = {line.split("\t")[0].lower() for line in pathlib.Path(names_file).read_text().splitlines()}
+    rows, options = {}, set()
     for name, value in printed_by_help():
+        options.add(name)
         if name == "log_bin":  # the option takes a file name, the variable is ON or OFF
             value = "FALSE" if value == "(No default value)" else "TRUE"
         if name == "log_error_verbosity" and flavor == "mysql":  # --help makes the server quiet: 1
@@ -78,6 +87,9 @@ def defaults(flavor, version):
         if name in names and name not in COMPUTED and not MACHINE.search(name) and value != "(No default value)" \
                 and "/" not in value:
             rows[name] = value
+    others = sorted((running | options & names) - rows.keys())
+    print(textwrap.fill(f'without_default = [{", ".join(map(toml_text, others))}]', 120, break_long_words=False))
+    print("\n[variables]")
     for name in sorted(rows):
         print(f"{name} = {toml(rows[name])}")
 
@@ -126,4 +138,4 @@ if sys.argv[1] == "--ranges":
 elif sys.argv[1] == "--options":
     options(sys.argv[2])
 else:
-    defaults(*sys.argv[1:3])
+    defaults(*sys.argv[1:4])

@@ -7,13 +7,13 @@ cd "$(dirname "$0")/.."
 declare -A may=(
   [base]="base" [facts]="base facts" [server]="base server" [collect]="base facts server collect"
   [locks]="base facts locks" [pools]="base facts pools" [rules]="base facts rules"
-  [report]="base facts rules locks report" [config]="base config"
+  [report]="base facts rules locks report" [config]="base config" [pack]="base rules"
   [app]="base facts server collect locks pools rules report config app"
 )
 # header pattern -> the files that may use it
 declare -A only=(
   ['sqlite3\.h']='^src/facts/' ['(mysql/|cppconn/)']='^src/server/connection\.cpp$' ['CLI/']='^src/app/'
-  ['toml\+\+/']='^src/base/toml\.cpp$' ['nlohmann/']='^src/(report/|pools/document_json\.cpp$)' ['uni(str|width)\.h']='^src/base/text\.cpp$'
+  ['toml\+\+/']='^src/base/toml\.cpp$' ['nlohmann/']='^src/pools/document_json\.cpp$' ['rapidjson/']='^src/report/json_writer\.cpp$' ['uni(str|width)\.h']='^src/base/text\.cpp$'
   ['yaml-cpp/']='^src/pools/document_yaml\.cpp$' ['pugixml']='^src/pools/document_xml\.cpp$'
 )
 

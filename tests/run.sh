@@ -45,7 +45,7 @@ roots() { for kind in mariadb-10.11 mariadb-11.8 mysql-9.7; do docker/server.sh 
 threads() {
   export DBAUDIT=$PWD/build/thread/dbaudit
   /usr/bin/python3 -m pytest -q --server=none tests/integration/test_faults.py
-  /usr/bin/python3 -m pytest -q --server=mariadb-11.8-ps tests/integration/test_locks_watch.py
+  /usr/bin/python3 -m pytest -q --server=mariadb-11.8-ps tests/integration/test_locks_watch.py tests/integration/test_fleet.py
 }
 
 # The tests wait more than they work: this takes what they leave.

@@ -244,15 +244,24 @@ class Application {
 
 }  // namespace
 
+void check_server_names(const Proposal& proposal, const std::vector<std::string>& names, Problems& problems) {
+  const auto check = [&](const std::string& where, const std::optional<std::string>& server) {
+    if (server && std::find(names.begin(), names.end(), *server) == names.end())
+      problems.add(fmt::format("{}: no server of this run is named '{}'{}", where, printable(*server),
+                               did_you_mean(*server, names)));
+  };
+  for (const VariableChange& change : proposal.variables) check(change.where, change.server);
+  for (const MemoryChange& change : proposal.memory) check("--memory", change.server);
+}
+
 void apply_variables(const Proposal& proposal, const ShippedDefaults& shipped, Store& store,
                      std::vector<std::string>& notes, Problems& problems) {
   const std::vector<Server> servers = servers_of(store);
-  std::vector<std::string> names;
-  for (const Server& server : servers) names.push_back(server.name);
   for (const VariableChange& change : proposal.variables) {
-    if (change.server && std::find(names.begin(), names.end(), *change.server) == names.end())
-      problems.add(fmt::format("{}: no server of this run is named '{}'{}", change.where, printable(*change.server),
-                               did_you_mean(*change.server, names)));
+    const auto meant = [&change](const Server& server) { return change.server == server.name; };
+    if (change.server && std::none_of(servers.begin(), servers.end(), meant))
+      notes.push_back(fmt::format("{}: {} was not read; what {} would do there is not known", change.where,
+                                  printable(*change.server), printable(change.variable)));
   }
   for (const Server& server : servers) {
     Application application(server, store, notes, problems);

@@ -18,26 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// One file of rules/defaults.
-struct Defaults {
-  std::string flavor;
-  std::string version;
-  std::vector<std::pair<std::string, Value>> variables;
-};
-
-std::vector<std::string> known_ids(const Inputs& inputs) {
-  std::vector<std::string> ids;
-  for (const std::string& folder : inputs.rule_folders) {
-    std::error_code error;
-    for (fs::directory_iterator it(fs::path(folder) / "defaults", error), end; !error && it != end;
-         it.increment(error)) {
-      if (it->path().extension() == ".toml") ids.push_back(it->path().stem().string());
-    }
-  }
-  std::sort(ids.begin(), ids.end());
-  return ids;
-}
-
 std::string path_of(const std::string& id, const Inputs& inputs) {
   for (const std::string& folder : inputs.rule_folders) {
     const fs::path path = fs::path(folder) / "defaults" / (id + ".toml");
@@ -62,6 +42,7 @@ Defaults read_defaults(const std::string& path, Problems& problems) {
   defaults.flavor = reader.one_of("flavor", {"mysql", "mariadb"}).value_or("mysql");
   defaults.version = reader.required_text("version");
   reader.required_text("source");
+  if (reader.has("without_default")) defaults.without_default = reader.texts("without_default");
   if (const TomlValue* table = reader.table("variables")) {
     for (const auto& [name, value] : *table->get<TomlMembers>()) {
       if (known_variable(name) != nullptr) {
@@ -94,9 +75,10 @@ std::vector<std::string> check_assumed(const JudgingArguments& arguments, const 
   const ConnectionArguments& connection = arguments.connection;
   if (!connection.host.empty() || connection.port != 0 || !connection.socket.empty() || !connection.url.empty())
     problems.add("--assume asks no server; it cannot be combined with a connection");
+  if (connection.shard) problems.add("--shard divides servers to read; --assume reads none");
   if (!arguments.from.empty()) problems.add("--assume and --from exclude each other");
   if (path_of(arguments.assume, inputs).empty()) {
-    const std::vector<std::string> ids = known_ids(inputs);
+    const std::vector<std::string> ids = known_defaults(inputs);
     problems.add(fmt::format("--assume: the defaults of '{}' are not known{}; known are {}",
                              printable(bounded(arguments.assume, 60)), did_you_mean(arguments.assume, ids),
                              join(ids, ", ")));
@@ -144,11 +126,33 @@ void add_assumed(const JudgingArguments& arguments, const Inputs& inputs, Store&
   store.commit();
 }
 
-std::vector<std::pair<std::string, Value>> shipped_defaults(const Inputs& inputs, const ServerVersion& server) {
-  const std::string path =
-      path_of(fmt::format("{}-{}.{}", to_string(server.flavor), server.version.major, server.version.minor), inputs);
+std::vector<std::string> known_defaults(const Inputs& inputs) {
+  std::vector<std::string> ids;
+  for (const std::string& folder : inputs.rule_folders) {
+    std::error_code error;
+    for (fs::directory_iterator it(fs::path(folder) / "defaults", error), end; !error && it != end;
+         it.increment(error)) {
+      if (it->path().extension() == ".toml") ids.push_back(it->path().stem().string());
+    }
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+std::optional<Defaults> defaults_of(const std::string& id, const Inputs& inputs, Problems& problems) {
+  const std::string path = path_of(id, inputs);
+  return path.empty() ? std::nullopt : std::optional(read_defaults(path, problems));
+}
+
+std::optional<Defaults> shipped_with(const ServerVersion& server, const Inputs& inputs) {
   Problems none;  // checked with the other rules
-  return path.empty() ? std::vector<std::pair<std::string, Value>>{} : read_defaults(path, none).variables;
+  return defaults_of(fmt::format("{}-{}.{}", to_string(server.flavor), server.version.major, server.version.minor),
+                     inputs, none);
+}
+
+std::vector<std::pair<std::string, Value>> shipped_defaults(const Inputs& inputs, const ServerVersion& server) {
+  std::optional<Defaults> known = shipped_with(server, inputs);
+  return known ? std::move(known->variables) : std::vector<std::pair<std::string, Value>>{};
 }
 
 }  // namespace dbaudit

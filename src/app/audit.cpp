@@ -7,8 +7,9 @@
 
 #include "app/command.h"
 #include "app/exit_codes.h"
-#include "app/judged_facts.h"
+#include "app/judge_each.h"
 #include "app/output.h"
+#include "report/report.h"
 
 namespace dbaudit {
 namespace {
@@ -28,19 +29,15 @@ class Stopwatch {
     last_ = now;
   }
   // CPU time before the first lap: loading the program and its libraries, reading the command line.
-  void report(Store& store, const std::map<std::string, double>& rules) const {
+  void report(const AuditTimes& times) const {
     std::string line = fmt::format("timings: start {:.1f} ms CPU", start_ms_);
     for (const auto& [name, ms] : laps_) line += fmt::format(", {} {:.1f} ms", name, ms);
     write_stderr(line);
-    Query servers = store.query("SELECT name, connect_ms, query_ms, collect_ms FROM server ORDER BY server_id");
-    while (servers.next().value()) {
-      const double connect = servers.real(1).value_or(0);
-      const double query = servers.real(2).value_or(0);
-      write_stderr(fmt::format("timings: {}: connect {:.1f} ms, read {:.1f} ms, store {:.1f} ms", servers.text(0),
-                               connect, query, servers.real(3).value_or(0) - connect - query));
-    }
+    for (const ServerTimes& of : times.servers)
+      write_stderr(fmt::format("timings: {}: connect {:.1f} ms, read {:.1f} ms, store {:.1f} ms, judge {:.1f} ms",
+                               of.server, of.connect_ms, of.read_ms, of.store_ms, of.judge_ms));
     std::vector<std::pair<double, std::string>> slowest;
-    for (const auto& [rule, ms] : rules) slowest.emplace_back(ms, rule);
+    for (const auto& [rule, ms] : times.rules) slowest.emplace_back(ms, rule);
     std::sort(slowest.rbegin(), slowest.rend());
     line = "timings: slowest rules:";
     for (std::size_t i = 0; i < std::min<std::size_t>(5, slowest.size()); ++i)
@@ -54,26 +51,50 @@ class Stopwatch {
   std::vector<std::pair<std::string, double>> laps_;
 };
 
+// What was printed is kept only as far as it counts in the end.
+void forget_what_was_said(AuditResult& part) {
+  for (RuleResult& result : part.results) {
+    RuleResult kept;
+    kept.rule = std::move(result.rule);
+    kept.severity = result.severity;
+    kept.outcome = result.outcome;
+    kept.server = std::move(result.server);
+    kept.subject = std::move(result.subject);
+    kept.fingerprint = std::move(result.fingerprint);
+    kept.curable = result.curable;
+    kept.waiver = std::move(result.waiver);
+    kept.known = result.known;
+    result = std::move(kept);
+  }
+  for (AuditedServer& server : part.servers) server.sources.clear();
+}
+
 int run(const Arguments& arguments) {
   Stopwatch stopwatch;
-  std::map<std::string, double> rule_timings;
   Problems problems;
   JudgedFacts facts = load_judged_facts(arguments.judging, problems);
   const auto baseline = load_baseline(arguments.report, problems);
   if (!problems.empty()) return report_problems(problems);
   stopwatch.lap("load rules and pools");
-  if (const Status read = read_judged_facts(arguments.judging, facts, problems); !read)
-    return report_error(read.error());
+
+  const bool streamed = arguments.report.format == "jsonl";
+  const auto take = [&](AuditResult& part) {
+    mark_accepted(part, facts.inputs, arguments.report, baseline, system_clock());
+    if (!streamed) return;
+    write_stdout(render_json_lines(part));
+    forget_what_was_said(part);
+  };
+  AuditTimes times;
+  AuditResult audit = judge_each(arguments.judging, facts, take, times, problems);
   if (!problems.empty()) return report_problems(problems);
-  stopwatch.lap("collect");
-  AuditResult audit = judge_all(facts.inputs.rules.get(), facts.store, facts.inputs.judge, &rule_timings);
-  accept(audit, facts.inputs, arguments.report, baseline, system_clock());
-  stopwatch.lap("judge");
-  write_stdout(render(audit, arguments.report));
+  find_unused_waivers(audit, facts.inputs);
+  stopwatch.lap("read and judge");
+  const Status updated = update_baseline(audit, arguments.report, baseline);
+  write_stdout(streamed ? render_json_summary(audit) : render(audit, arguments.report));
   stopwatch.lap("print");
-  if (arguments.timings) stopwatch.report(facts.store, rule_timings);
+  if (arguments.timings) stopwatch.report(times);
   const int code = exit_code(audit, {*parse_severity(arguments.report.fail_on), arguments.report.allow_unknown, false});
-  if (const Status updated = update_baseline(audit, arguments.report, baseline); !updated) {
+  if (!updated) {
     const int failed = report_error(updated.error());
     return code == kExitFindings ? code : failed;
   }
@@ -86,7 +107,8 @@ void add_audit(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("audit", "Judge servers, or snapshots of them, by all rules");
   auto arguments = std::make_shared<Arguments>();
   arguments->judging.add_to(*command);
-  arguments->report.add_to(*command);
+  arguments->judging.add_with_replicas_to(*command);
+  arguments->report.add_to(*command, {"text", "json", "jsonl"});
   arguments->report.add_baseline_to(*command);
   arguments->report.add_update_baseline_to(*command);
   command->add_flag("--timings", arguments->timings, "Say on stderr how the time of the run divides");

@@ -22,10 +22,11 @@ int run(const Arguments& arguments) {
   if (const std::optional<int> failed = read_what_if(arguments.judging, change, problems)) return *failed;
 
   const Inputs& inputs = change.facts.inputs;
-  const AuditResult now = judge_all(inputs.rules.get(), change.facts.store, inputs.judge);
-  AuditResult audit = judge_all(inputs.rules.get(), change.wanted, inputs.judge);
+  const AuditResult now = judge_all(inputs.rules, change.facts.store, inputs.judge);
+  AuditResult audit = judge_all(inputs.rules, change.wanted, inputs.judge);
   mark_changes(audit, now);
-  accept(audit, inputs, arguments.report, baseline, system_clock());
+  mark_accepted(audit, inputs, arguments.report, baseline, system_clock());
+  find_unused_waivers(audit, inputs);
 
   write_stdout(render(audit, arguments.report));
   return exit_code(audit,

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <termios.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +14,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "app/output.h"
 #include "base/text.h"
 
 namespace dbaudit {
@@ -208,7 +210,7 @@ void ConnectionArguments::add_to(CLI::App& app, bool several) {
 }
 
 std::vector<CollectRequest> resolve_servers(const ConnectionArguments& arguments, const Config& config, bool several,
-                                            Problems& problems) {
+                                            Problems& problems, std::vector<CollectRequest>* others) {
   const ConnectionRequest command_line = from_arguments(arguments, problems);
   if (!arguments.servers.empty() && (!arguments.host.empty() || !arguments.socket.empty() || !arguments.url.empty())) {
     problems.add("--server names a server of dbaudit.toml; -h, -S and --url name another one");
@@ -259,26 +261,44 @@ std::vector<CollectRequest> resolve_servers(const ConnectionArguments& arguments
     chosen.push_back(nullptr);
   }
 
-  std::vector<CollectRequest> requests;
-  for (const ServerConfig* server : chosen) {
+  const auto resolved = [&](const ServerConfig* server, ConnectionRequest request, bool may_ask, Problems& found) {
     OptionFileChoice files{arguments.defaults_file, arguments.defaults_extra_file, arguments.defaults_group_suffix,
                            environment("HOME")};
     if (server != nullptr && server->option_file) files.defaults_file = *server->option_file;
     if (server != nullptr && server->option_group_suffix) files.group_suffix = *server->option_group_suffix;
-    ConnectionRequest request = command_line;
     request.password = password;
-    if (server != nullptr) request = merged(request, from_config(*server, config.file, problems));
-    request = merged(request, request_from_option_files(client_options(files, problems), problems));
+    if (server != nullptr) request = merged(request, from_config(*server, config.file, found));
+    request = merged(request, request_from_option_files(client_options(files, found), found));
     if (!request.password && !request.ask_password && !environment("DBAUDIT_PASSWORD").empty())
       request.password = environment("DBAUDIT_PASSWORD");
     CollectRequest out;
     if (server != nullptr) out.declared = declaration(*server);
-    out.connection = resolve(request, out.declared.name, problems);
-    if (request.ask_password) {
+    out.connection = resolve(request, out.declared.name, found);
+    if (request.ask_password && !may_ask) found.add("its password would have to be asked for");
+    if (request.ask_password && may_ask) {
       const std::string question = fmt::format("Password for {}: ", printable(out.connection.name));
-      out.connection.password = password_from_prompt(question, problems).value_or("");
+      out.connection.password = password_from_prompt(question, found).value_or("");
     }
-    requests.push_back(std::move(out));
+    return out;
+  };
+  std::vector<CollectRequest> requests;
+  for (const ServerConfig* server : chosen) requests.push_back(resolved(server, command_line, true, problems));
+  if (others == nullptr) return requests;
+  // The address on the command line is that of another server.
+  ConnectionRequest without_address = command_line;
+  without_address.host.reset();
+  without_address.port.reset();
+  without_address.socket.reset();
+  for (const ServerConfig& server : config.servers) {
+    if (std::find(chosen.begin(), chosen.end(), &server) != chosen.end()) continue;
+    // Nobody has asked for it: what is wrong with it is none of this run's until it is found.
+    Problems of_other;
+    CollectRequest other = resolved(&server, without_address, false, of_other);
+    if (of_other.empty()) {
+      others->push_back(std::move(other));
+    } else {
+      write_stderr(fmt::format("{} would not be known again as a replica: {}", server.name, of_other.text()));
+    }
   }
   return requests;
 }

@@ -1,11 +1,11 @@
 // The CONNECTION arguments of the public contract, and what they, option files and dbaudit.toml add up to.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "app/cli_app.h"
 #include "base/problems.h"
 #include "collect/collect.h"
 #include "config/config.h"
@@ -38,8 +38,8 @@ struct ConnectionArguments {
 
 // The servers to read: those named with --server, else the one that the arguments describe, else all of dbaudit.toml
 // (when `several`), else the mysql client's default; of those of dbaudit.toml only the ones of --shard. Problems go to
-// `problems`; reads passwords where that was asked.
+// `problems`; reads passwords where that was asked. `others`, when given, gets all the rest of dbaudit.toml.
 std::vector<CollectRequest> resolve_servers(const ConnectionArguments& arguments, const Config& config, bool several,
-                                            Problems& problems);
+                                            Problems& problems, std::vector<CollectRequest>* others = nullptr);
 
 }  // namespace dbaudit

@@ -13,26 +13,35 @@ struct Origin {
   std::string file;
   std::string taken_at;
 };
+using Origins = std::multimap<std::string, Origin>;  // by name of the server
 
-void check_names(Store& store, std::int64_t above_id, const std::string& file, SameServer same_server,
-                 std::multimap<std::string, Origin>& seen, Problems& problems) {
-  Query rows = store.query("SELECT name, taken_at FROM server WHERE server_id > :id ORDER BY server_id");
-  rows.bind("id", above_id);
-  while (rows.next().value()) {
-    const std::string name = rows.text(0);
-    const Origin here{file, rows.text(1)};
-    const auto [begin, end] = seen.equal_range(name);
-    for (auto other = begin; other != end; ++other) {
-      if (same_server == SameServer::history && other->second.taken_at != here.taken_at) continue;
-      problems.add(fmt::format(
-          "--from: {} and {} are both of server '{}'{}", other->second.file, file, printable(name),
-          same_server == SameServer::history
-              ? ", of the same moment"
-              : "; judge them one at a time, or, if these are two servers, snapshot each under a name of its own "
-                "(--server, [[server]] in dbaudit.toml)"));
-      break;
+void check_name(const SnapshotServer& server, const std::string& file, SameServer same_server, Origins& seen,
+                Problems& problems) {
+  const auto [begin, end] = seen.equal_range(server.name);
+  for (auto other = begin; other != end; ++other) {
+    if (same_server == SameServer::history && other->second.taken_at != server.taken_at) continue;
+    problems.add(fmt::format(
+        "--from: {} and {} are both of server '{}'{}", other->second.file, file, printable(server.name),
+        same_server == SameServer::history
+            ? ", of the same moment"
+            : "; judge them one at a time, or, if these are two servers, snapshot each under a name of its own "
+              "(--server, [[server]] in dbaudit.toml)"));
+    break;
+  }
+  seen.emplace(server.name, Origin{file, server.taken_at});
+}
+
+// `use` gets each file's servers while it is open.
+template <typename Use>
+void each_snapshot(Store& store, const std::vector<std::string>& files, Problems& problems, const Use& use) {
+  for (const std::string& file : files) {
+    const Result<std::vector<SnapshotServer>> servers = store.open_snapshot(file);
+    if (!servers) {
+      problems.add(describe(servers.error()));
+      continue;
     }
-    seen.emplace(name, here);
+    if (const Status used = use(file, *servers); !used) problems.add(describe(used.error()));
+    store.close_snapshot();
   }
 }
 
@@ -47,6 +56,7 @@ void check_from(const std::vector<std::string>& files, const ConnectionArguments
                        !connection.defaults_extra_file.empty() || !connection.defaults_group_suffix.empty() ||
                        !connection.ssl_mode.empty() || !connection.ssl_ca.empty() || !connection.ssl_cert.empty() ||
                        !connection.ssl_key.empty() || connection.spare_port != 0;
+  if (connection.shard) problems.add("--shard divides the servers of dbaudit.toml; --from reads whole snapshots");
   if (connects) {
     problems.add("--from reads snapshots; it cannot be combined with a connection");
   } else if (logs_in) {
@@ -57,19 +67,37 @@ void check_from(const std::vector<std::string>& files, const ConnectionArguments
 }
 
 void add_snapshots(Store& store, const std::vector<std::string>& files, SameServer same_server, Problems& problems) {
-  std::multimap<std::string, Origin> seen;
-  for (const std::string& file : files) {
-    std::int64_t highest = 0;
-    {
-      Query id = store.query("SELECT ifnull(max(server_id), 0) FROM server");
-      if (id.next().value()) highest = id.integer(0).value_or(0);
+  Origins seen;
+  each_snapshot(store, files, problems, [&](const std::string& file, const std::vector<SnapshotServer>& servers) {
+    for (const SnapshotServer& server : servers) check_name(server, file, same_server, seen, problems);
+    return store.add_from_snapshot();
+  });
+}
+
+std::vector<std::string> servers_of_snapshots(Store& store, const std::vector<std::string>& files, Problems& problems) {
+  std::vector<std::string> names;
+  Origins seen;
+  each_snapshot(store, files, problems, [&](const std::string& file, const std::vector<SnapshotServer>& servers) {
+    for (const SnapshotServer& server : servers) {
+      check_name(server, file, SameServer::refuse, seen, problems);
+      names.push_back(server.name);
     }
-    if (const Status added = store.add_snapshot(file); !added) {
-      problems.add(describe(added.error()));
-      continue;
+    return success();
+  });
+  return names;
+}
+
+void each_server_of_snapshots(Store& store, const std::vector<std::string>& files, const TakeFacts& take,
+                              Problems& problems) {
+  std::size_t index = 0;
+  each_snapshot(store, files, problems, [&](const std::string&, const std::vector<SnapshotServer>& servers) {
+    for (const SnapshotServer& server : servers) {
+      store.clear_facts();
+      if (Status added = store.add_from_snapshot(server.server_id); !added) return added;
+      take(index++, store);
     }
-    check_names(store, highest, file, same_server, seen, problems);
-  }
+    return success();
+  });
 }
 
 }  // namespace dbaudit

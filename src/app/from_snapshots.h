@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "app/connection_arguments.h"
+#include "app/read_each.h"
 #include "base/problems.h"
 #include "facts/store.h"
 
@@ -19,5 +20,11 @@ enum class SameServer { refuse, history };
 
 // All that is wrong with any of them goes to `problems`; the store is of no use then.
 void add_snapshots(Store& store, const std::vector<std::string>& files, SameServer same_server, Problems& problems);
+
+// Their servers' names, in order, with everything that is wrong with any of the files.
+std::vector<std::string> servers_of_snapshots(Store& store, const std::vector<std::string>& files, Problems& problems);
+// Hands over the facts of each of these servers, one at a time, as server 1 of `store`.
+void each_server_of_snapshots(Store& store, const std::vector<std::string>& files, const TakeFacts& take,
+                              Problems& problems);
 
 }  // namespace dbaudit

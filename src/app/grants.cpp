@@ -1,11 +1,11 @@
 // dbaudit grants: the least-privilege account for a server, and what the account in use cannot see.
 #include <fmt/format.h>
 
-#include "app/collect_all.h"
 #include "app/command.h"
 #include "app/connection_arguments.h"
 #include "app/exit_codes.h"
 #include "app/output.h"
+#include "app/read_each.h"
 #include "app/time_limit.h"
 #include "base/text.h"
 #include "collect/privileges.h"

@@ -1,11 +1,11 @@
 #include "app/inputs.h"
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <stdexcept>
 
 #include "app/imports.h"
 #include "base/text.h"
@@ -248,14 +248,6 @@ std::vector<Library> load_declared(const InputArguments& arguments, const Inputs
   return libraries;
 }
 
-// Whether anything is said of single rules or their parameters: only their names tell whether it is right.
-bool names_rules(const InputArguments& arguments, const Config& config) {
-  return !arguments.only.empty() || !arguments.skip.empty() || !arguments.parameters.empty() || !config.rules.empty() ||
-         !config.parameters.empty() || !config.waivers.empty() ||
-         std::any_of(config.servers.begin(), config.servers.end(),
-                     [](const ServerConfig& server) { return !server.parameters.empty(); });
-}
-
 // Rules, and what is said of them: switches, waivers, parameters.
 std::vector<Rule> load_rules(const InputArguments& arguments, const std::vector<RuleFile>& files,
                              const std::string& of_shipped, Store& store, Inputs& inputs, Problems& problems) {
@@ -264,10 +256,10 @@ std::vector<Rule> load_rules(const InputArguments& arguments, const std::vector<
   choose_rules(arguments, inputs.config, rules, problems);
   // A broken rule of the user's that is left out must not wait for the day when it is needed. The shipped ones are
   // checked when dbaudit is built; to do it again would cost every run with --only 5 ms.
-  std::vector<Rule> left_out = all;
-  std::erase_if(left_out, [&](const Rule& rule) {
+  std::vector<Rule> left_out;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(left_out), [&](const Rule& rule) {
     const auto same = [&rule](const Rule& chosen) { return chosen.id == rule.id; };
-    return rule.file.starts_with(of_shipped) || std::any_of(rules.begin(), rules.end(), same);
+    return !rule.file.starts_with(of_shipped) && std::none_of(rules.begin(), rules.end(), same);
   });
   check_rules(rules, store, problems);
   check_rules(left_out, store, problems);
@@ -279,12 +271,16 @@ std::vector<Rule> load_rules(const InputArguments& arguments, const std::vector<
   const ParameterValues command_line =
       parse_overrides(parameter_arguments(arguments.parameters, problems), "--param", all, problems);
   for (const auto& [name, value] : command_line) inputs.judge.parameters[name] = value;
-  for (const ServerConfig& server : inputs.config.servers) {
-    ParameterValues& own = inputs.judge.server_parameters[server.name];
-    own = parse_overrides(server.parameters, inputs.config.file, all, problems);
-    // Who types --param means this run, whatever the file says of a server.
-    for (const auto& [name, value] : command_line) own[name] = value;
-  }
+  // Who types --param means this run, whatever the file says of a group or a server.
+  const auto overrides = [&](const TomlMembers& written) {
+    ParameterValues values = parse_overrides(written, inputs.config.file, all, problems);
+    for (const auto& [name, value] : command_line) values[name] = value;
+    return values;
+  };
+  for (const GroupConfig& group : inputs.config.groups)
+    inputs.judge.group_parameters[group.name] = overrides(group.parameters);
+  for (const ServerConfig& server : inputs.config.servers)
+    inputs.judge.server_parameters[server.name] = overrides(server.parameters);
   return rules;
 }
 
@@ -296,32 +292,24 @@ std::vector<Library> load_declared(const InputArguments& arguments, const Inputs
   return load_declared(arguments, inputs, changes, store, said_before, problems);
 }
 
-Inputs load_inputs(const InputArguments& arguments, Store& store, Problems& problems) {
-  Inputs inputs;
+InputFiles read_input_files(const InputArguments& arguments, Problems& problems) {
+  InputFiles files;
   const std::string config = find_config(arguments.config);
-  if (!config.empty()) inputs.config = parse_config(config, problems);
+  if (!config.empty()) files.config = parse_config(config, problems);
+  files.rule_folders = arguments.rules;
+  files.shipped = shipped_rules_folder(problems);
+  if (!files.shipped.empty()) files.rule_folders.insert(files.rule_folders.begin(), files.shipped);
+  files.rules = read_rule_files(files.rule_folders, RuleTests::leave_out, problems);
+  return files;
+}
 
-  std::vector<std::string> folders = arguments.rules;
-  const std::string shipped = shipped_rules_folder(problems);
-  if (!shipped.empty()) folders.insert(folders.begin(), shipped);
-  std::vector<RuleFile> files = read_rule_files(folders, RuleTests::leave_out, problems);
-  if (are_as_built(files) && !names_rules(arguments, inputs.config)) {
-    inputs.rules = std::async(std::launch::async, [files = std::move(files)] {
-                     Problems none;
-                     std::vector<Rule> rules = parse_rules(files, none);
-                     if (!none.empty()) throw std::runtime_error("the rules as built: " + none.text());
-                     return rules;
-                   }).share();
-  } else {
-    std::promise<std::vector<Rule>> rules;
-    rules.set_value(load_rules(arguments, files, (fs::path(shipped) / "").string(), store, inputs, problems));
-    inputs.rules = rules.get_future().share();
-  }
+Inputs load_inputs(const InputArguments& arguments, InputFiles files, Store& store, Problems& problems) {
+  Inputs inputs;
+  inputs.config = std::move(files.config);
+  inputs.rule_folders = std::move(files.rule_folders);
+  inputs.rules = load_rules(arguments, files.rules, (fs::path(files.shipped) / "").string(), store, inputs, problems);
   check_libraries(arguments.rules, store, problems);
-
-  inputs.rule_folders = folders;
   inputs.libraries = load_declared(arguments, inputs, {}, store, inputs.notes, problems);
-
   return inputs;
 }
 

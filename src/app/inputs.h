@@ -2,11 +2,10 @@
 // contacted, with all problems at once.
 #pragma once
 
-#include <CLI/CLI.hpp>
-#include <future>
 #include <string>
 #include <vector>
 
+#include "app/cli_app.h"
 #include "base/problems.h"
 #include "config/config.h"
 #include "facts/store.h"
@@ -33,16 +32,23 @@ struct InputArguments {
 struct Inputs {
   Config config;
   std::vector<std::string> rule_folders;
-  // Checked, switched, those chosen. May still be parsed: after all that is asked of a server.
-  std::shared_future<std::vector<Rule>> rules;
+  std::vector<Rule> rules;  // checked, switched, those chosen
   JudgeRequest judge;
   std::vector<Library> libraries;  // of the declared pools
   std::vector<std::string> notes;  // what imported files left open
   std::vector<Waiver> waivers;
 };
 
+// dbaudit.toml and the rules, as they are in their files.
+struct InputFiles {
+  Config config;
+  std::string shipped;  // the folder of the shipped rules; empty when there is none
+  std::vector<std::string> rule_folders;
+  std::vector<RuleFile> rules;
+};
+InputFiles read_input_files(const InputArguments& arguments, Problems& problems);
 // Fills the declared tables (pools, human clients) of `store`, which must be new.
-Inputs load_inputs(const InputArguments& arguments, Store& store, Problems& problems);
+Inputs load_inputs(const InputArguments& arguments, InputFiles files, Store& store, Problems& problems);
 // The same tables once more, for another store, with the pools as they would be after `changes`.
 std::vector<Library> load_declared(const InputArguments& arguments, const Inputs& inputs,
                                    const std::vector<PoolChange>& changes, Store& store, Problems& problems);

@@ -2,28 +2,29 @@
 
 #include <fmt/format.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <future>
 
 #include "app/assumed_servers.h"
-#include "app/collect_all.h"
 #include "app/expectations.h"
 #include "app/from_snapshots.h"
+#include "app/group_settings.h"
 #include "app/managed_services.h"
 #include "app/output.h"
+#include "app/read_each.h"
 #include "app/time_limit.h"
+#include "app/upgrades.h"
 #include "base/text.h"
 #include "base/toml.h"
 #include "pools/limits.h"
 #include "report/report.h"
 
 namespace dbaudit {
-namespace {
 
-// A pool whose server is not part of this run is not judged, and that must not look like a pass. It is in order only
-// when dbaudit.toml names the server and this run was told to read others of it.
 void check_pool_servers(JudgedFacts& facts, const JudgingArguments& arguments, Problems& problems) {
   const std::vector<std::string>& names = facts.server_names;
   const bool by_name = !arguments.connection.servers.empty() || arguments.connection.shard || !arguments.from.empty();
@@ -42,7 +43,8 @@ void check_pool_servers(JudgedFacts& facts, const JudgingArguments& arguments, P
     const bool declared =
         std::any_of(known.begin(), known.end(), [&](const ServerConfig& one) { return one.name == server; });
     if (declared && by_name) {
-      write_stderr(fmt::format("pool {} talks to server {}, which this run was not told to read", pool, server));
+      write_stderr(fmt::format("pool {} talks to server {}, which this run was not told to read{}", pool, server,
+                               arguments.with_replicas ? ", unless it is found as a replica" : ""));
     } else {
       problems.add(fmt::format(
           "pool '{}' talks to server '{}', which is not part of this run ({}); use --server, or leave out 'server'",
@@ -50,8 +52,6 @@ void check_pool_servers(JudgedFacts& facts, const JudgingArguments& arguments, P
     }
   }
 }
-
-}  // namespace
 
 void JudgingArguments::add_to(CLI::App& app) {
   connection.add_to(app, true);
@@ -65,8 +65,12 @@ void JudgingArguments::add_assume_to(CLI::App& app) {
   app.add_option("--assume", assume, "No server: the shipped defaults of a version, such as mysql-8.4 or mariadb-11.8");
 }
 
-void ReportArguments::add_to(CLI::App& app) {
-  app.add_option("--format", format, "text or json")->check(CLI::IsMember({"text", "json"}));
+void JudgingArguments::add_with_replicas_to(CLI::App& app) {
+  app.add_flag("--with-replicas", with_replicas, "Also the replicas that the servers know of, with the same account");
+}
+
+void ReportArguments::add_to(CLI::App& app, const std::vector<std::string>& formats) {
+  app.add_option("--format", format, join(formats, ", "))->check(CLI::IsMember(formats));
   app.add_option("--fail-on", fail_on, "Lowest severity that makes the exit code 1")
       ->check(CLI::IsMember({"error", "warning", "info"}));
   app.add_flag("--allow-unknown", allow_unknown, "Rules that could not be judged do not make the exit code 3");
@@ -84,12 +88,14 @@ void ReportArguments::add_update_baseline_to(CLI::App& app) {
 }
 
 JudgedFacts load_judged_facts(const JudgingArguments& arguments, Problems& problems) {
-  std::future<void> connector;
-  if (arguments.from.empty() && arguments.assume.empty()) connector = begin_to_initialise_connector();
-  JudgedFacts facts;
-  facts.inputs = load_inputs(arguments.inputs, facts.store, problems);
+  // A store is made in milliseconds, and files are read in as many.
+  std::future<Store> made = std::async(std::launch::async | std::launch::deferred, [] { return Store(); });
+  InputFiles files = read_input_files(arguments.inputs, problems);
+  JudgedFacts facts{.store = made.get()};
+  facts.inputs = load_inputs(arguments.inputs, std::move(files), facts.store, problems);
   check_services(facts.inputs, facts.store, problems);
   check_expectations(facts.inputs.config, problems);
+  check_upgrades(facts.inputs, problems);
   for (const std::string& note : facts.inputs.notes) write_stderr(note);
   const std::optional<Deadline> deadline = deadline_from(arguments.timeout, problems);
   facts.deadline = deadline.value_or(Deadline::max());
@@ -97,50 +103,61 @@ JudgedFacts load_judged_facts(const JudgingArguments& arguments, Problems& probl
   const bool live = arguments.from.empty() && arguments.assume.empty();
   if (!live && !arguments.interval.empty())
     problems.add("--interval needs a server; a snapshot is one sample, and a default is none");
+  if (!live && arguments.with_replicas) problems.add("--with-replicas asks servers; snapshots have none to ask");
   if (!arguments.assume.empty()) {
     facts.server_names = check_assumed(arguments, facts.inputs, problems);
   } else if (live) {
-    facts.servers = resolve_servers(arguments.connection, facts.inputs.config, true, problems);
+    facts.servers = resolve_servers(arguments.connection, facts.inputs.config, true, problems,
+                                    arguments.with_replicas ? &facts.others : nullptr);
     const std::optional<Seconds> interval = interval_from(arguments.interval, arguments.timeout, problems);
-    for (CollectRequest& request : facts.servers) {
-      request.deadline = facts.deadline;
-      request.sample_interval = interval;
-      facts.server_names.push_back(request.connection.name);
+    for (std::vector<CollectRequest>* requests : {&facts.servers, &facts.others}) {
+      for (CollectRequest& request : *requests) {
+        request.deadline = facts.deadline;
+        request.sample_interval = interval;
+        request.find_replicas = arguments.with_replicas;
+      }
     }
+    for (const CollectRequest& request : facts.servers) facts.server_names.push_back(request.connection.name);
   }
   if (arguments.from.empty()) check_pool_servers(facts, arguments, problems);
   return facts;
 }
 
+StoreFactory declared_stores(const JudgingArguments& arguments, JudgedFacts& facts) {
+  const auto loaded = std::make_shared<std::optional<Store>>(std::move(facts.store));
+  return [&arguments, &inputs = facts.inputs, loaded] {
+    if (*loaded) {
+      Store store = std::move(**loaded);
+      loaded->reset();
+      return store;
+    }
+    Store store;
+    Problems none;  // loaded before without any
+    load_declared(arguments.inputs, inputs, {}, store, none);
+    return store;
+  };
+}
+
+void work_out(const Inputs& inputs, Store& store) {
+  add_services(inputs, store);
+  add_pool_limits(store);
+  add_expectations(inputs.config, store);
+  add_group_settings(inputs.config, store);
+  add_upgrades(inputs, store);
+}
+
 Status read_judged_facts(const JudgingArguments& arguments, JudgedFacts& facts, Problems& problems) {
   if (!arguments.assume.empty()) {
-    facts.store.make_wide_tables();
     add_assumed(arguments, facts.inputs, facts.store, problems);
   } else if (arguments.from.empty()) {
-    const auto loaded = std::make_shared<std::optional<Store>>(std::move(facts.store));
-    const auto make = [&arguments, loaded] {
-      if (*loaded) {
-        Store store = std::move(**loaded);
-        loaded->reset();
-        store.make_wide_tables();
-        return store;
-      }
-      Problems none;  // loaded before without any
-      Store another;
-      load_inputs(arguments.inputs, another, none);
-      return another;
-    };
-    facts.store = collect_all(make, facts.servers, system_clock());
+    facts.store = collect_all(declared_stores(arguments, facts), facts.servers, system_clock());
   } else {
-    facts.store.make_wide_tables();
     add_snapshots(facts.store, arguments.from, SameServer::refuse, problems);
     if (!problems.empty()) return success();
     for (const AuditedServer& server : audited_servers(facts.store)) facts.server_names.push_back(server.name);
     check_pool_servers(facts, arguments, problems);
   }
-  add_services(facts.inputs, facts.store);
-  add_pool_limits(facts.store);
-  add_expectations(facts.inputs.config, facts.store);
+  work_out(facts.inputs, facts.store);
   facts.inputs.judge.deadline = judging_deadline(facts.deadline);
   return success();
 }
@@ -182,13 +199,19 @@ std::optional<std::vector<BaselineEntry>> load_baseline(const ReportArguments& a
   return parse_baseline(*text, arguments.baseline, problems);
 }
 
-void accept(AuditResult& audit, const Inputs& inputs, const ReportArguments& arguments,
-            const std::optional<std::vector<BaselineEntry>>& baseline, const Clock& clock) {
-  apply_waivers(audit, inputs.waivers, std::chrono::floor<std::chrono::days>(clock()));
-  if (!arguments.baseline.empty()) mark_known(audit, baseline ? *baseline : baseline_of(audit));
+void mark_accepted(AuditResult& audit, const Inputs& inputs, const ReportArguments& arguments,
+                   const std::optional<std::vector<BaselineEntry>>& baseline, const Clock& clock) {
+  mark_waived(audit, inputs.waivers, std::chrono::floor<std::chrono::days>(clock()));
+  if (!arguments.baseline.empty()) mark_known(audit, baseline.value_or(std::vector<BaselineEntry>()));
 }
 
-Status update_baseline(const AuditResult& audit, const ReportArguments& arguments,
+void find_unused_waivers(AuditResult& audit, const Inputs& inputs) {
+  std::vector<std::string> declared;
+  for (const ServerConfig& server : inputs.config.servers) declared.push_back(server.name);
+  audit.unused_waivers = unused_waivers(audit, inputs.waivers, declared);
+}
+
+Status update_baseline(AuditResult& audit, const ReportArguments& arguments,
                        const std::optional<std::vector<BaselineEntry>>& baseline) {
   if (!arguments.update_baseline) return success();
   for (const AuditedServer& server : audit.servers) {
@@ -200,6 +223,7 @@ Status update_baseline(const AuditResult& audit, const ReportArguments& argument
   }
   const std::vector<BaselineEntry> kept = baseline ? pruned_baseline(*baseline, audit) : baseline_of(audit);
   if (Status written = replace_file(arguments.baseline, render_baseline(kept)); !written) return written;
+  if (!baseline) mark_known(audit, kept);
   write_stderr(baseline ? fmt::format("{}: {} of {} findings are gone, and taken out", arguments.baseline,
                                       baseline->size() - kept.size(), baseline->size())
                         : fmt::format("{}: made, with {} findings", arguments.baseline, kept.size()));

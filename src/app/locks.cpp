@@ -3,13 +3,13 @@
 
 #include <algorithm>
 
-#include "app/collect_all.h"
 #include "app/command.h"
 #include "app/connection_arguments.h"
 #include "app/exit_codes.h"
 #include "app/from_snapshots.h"
 #include "app/inputs.h"
 #include "app/output.h"
+#include "app/read_each.h"
 #include "app/time_limit.h"
 #include "app/watch.h"
 #include "base/text.h"
@@ -132,8 +132,6 @@ std::optional<Seconds> watch_interval(const std::string& text, Problems& problem
 }
 
 int run(const Arguments& arguments) {
-  std::future<void> connector;
-  if (arguments.from.empty()) connector = begin_to_initialise_connector();
   Problems problems;
   const std::string config_file = find_config(arguments.config);
   const Config config = config_file.empty() ? Config{} : parse_config(config_file, problems);

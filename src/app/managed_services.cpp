@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <set>
 
 #include "base/text.h"
 #include "base/toml.h"
@@ -116,8 +117,13 @@ void check_services(const Inputs& inputs, Store& store, Problems& problems) {
 void add_services(const Inputs& inputs, Store& store) {
   Problems none;  // checked before
   std::vector<Service> services;
+  std::set<std::string> names;
+  {
+    Query rows = store.query("SELECT name FROM server");
+    while (rows.next().value()) names.insert(rows.text(0));
+  }
   for (const ServerConfig& server : inputs.config.servers) {
-    if (!server.service) continue;
+    if (!server.service || !names.contains(server.name)) continue;
     if (services.empty()) services = read_services(inputs, none);
     const Service* service = find(services, *server.service);
     if (service == nullptr) continue;
@@ -133,18 +139,13 @@ void add_services(const Inputs& inputs, Store& store) {
 }
 
 void apply_memory(const std::vector<MemoryChange>& changes, const Inputs& inputs, Store& store,
-                  std::vector<std::string>& notes, Problems& problems) {
+                  std::vector<std::string>& notes) {
   std::vector<std::string> names;
   {
     Query rows = store.query("SELECT name FROM server ORDER BY server_id");
     while (rows.next().value()) names.push_back(rows.text(0));
   }
   for (const MemoryChange& change : changes) {
-    if (change.server && std::find(names.begin(), names.end(), *change.server) == names.end()) {
-      problems.add(fmt::format("--memory: no server of this run is named '{}'{}", printable(*change.server),
-                               did_you_mean(*change.server, names)));
-      continue;
-    }
     for (const std::string& name : names) {
       if (change.server && *change.server != name) continue;
       const char* now_sql =

@@ -28,6 +28,6 @@ void add_services(const Inputs& inputs, Store& store);
 // Puts the new sizes in force. A server whose max_connections is about what its service gives for its present memory
 // gets what the service gives for the new one, which is said in `notes`.
 void apply_memory(const std::vector<MemoryChange>& changes, const Inputs& inputs, Store& store,
-                  std::vector<std::string>& notes, Problems& problems);
+                  std::vector<std::string>& notes);
 
 }  // namespace dbaudit

@@ -68,7 +68,10 @@ std::vector<VariableStep> changed_variables(WhatIf& what_if, const std::vector<R
     const auto set = [&step](const VariableChange& change) {
       return change.variable == step.variable && change.server.value_or(step.server) == step.server;
     };
+    const auto named = [&step](const ServerConfig& server) { return server.name == step.server; };
     const std::vector<VariableChange>& proposed = what_if.proposal.variables;
+    const std::vector<ServerConfig>& servers = what_if.facts.inputs.config.servers;
+    step.declared = std::any_of(servers.begin(), servers.end(), named);
     step.by_resize = step.variable == "max_connections" && std::any_of(resizes.begin(), resizes.end(), resized) &&
                      std::none_of(proposed.begin(), proposed.end(), set);
   }
@@ -135,7 +138,7 @@ int run(const Arguments& arguments) {
   if (const std::optional<int> failed = read_what_if(arguments.judging, change, problems)) return *failed;
 
   const Inputs& inputs = change.facts.inputs;
-  const auto judged = [&inputs](Store& store) { return judge_all(inputs.rules.get(), store, inputs.judge); };
+  const auto judged = [&inputs](Store& store) { return judge_all(inputs.rules, store, inputs.judge); };
   const AuditResult now = judged(change.facts.store);
   if (!all_variables_read(now)) return kExitIncomplete;
   AuditResult in_the_end = judged(change.wanted);

@@ -1,6 +1,7 @@
 #include "app/proposal.h"
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 

@@ -1,11 +1,11 @@
 // A change that has not happened yet: --set and --option-file of `check` and `plan`.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "app/cli_app.h"
 #include "app/managed_services.h"
 #include "base/problems.h"
 #include "facts/store.h"

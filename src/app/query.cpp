@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <map>
 
-#include "app/collect_all.h"
 #include "app/command.h"
 #include "app/connection_arguments.h"
 #include "app/exit_codes.h"
 #include "app/from_snapshots.h"
 #include "app/output.h"
+#include "app/read_each.h"
 #include "app/time_limit.h"
 #include "facts/schema.h"
 #include "report/table.h"

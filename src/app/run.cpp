@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <future>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include "app/exit_codes.h"
 #include "app/output.h"
 #include "base/problems.h"
+#include "server/connection.h"
 
 namespace dbaudit {
 namespace {
@@ -21,18 +23,19 @@ namespace {
 struct Command {
   std::string_view name;
   void (*add)(CLI::App& app, Action& action);
+  bool connects = false;
 };
 
-constexpr std::array<Command, 10> kCommands{{{"locks", add_locks},
-                                             {"audit", add_audit},
-                                             {"check", add_check},
-                                             {"plan", add_plan},
-                                             {"snapshot", add_snapshot},
-                                             {"query", add_query},
+constexpr std::array<Command, 10> kCommands{{{"locks", add_locks, true},
+                                             {"audit", add_audit, true},
+                                             {"check", add_check, true},
+                                             {"plan", add_plan, true},
+                                             {"snapshot", add_snapshot, true},
+                                             {"query", add_query, true},
                                              {"schema", add_schema},
                                              {"rules", add_rules},
                                              {"pools", add_pools},
-                                             {"grants", add_grants}}};
+                                             {"grants", add_grants, true}}};
 
 // -pSECRET is the mysql client's habit; CLI11 would take it for -p -S ECRET, or repeat it in an error message.
 bool carries_password(std::string_view argument) {
@@ -99,16 +102,19 @@ void add_common_options(CLI::App& command, std::string& unused) {
 
 }  // namespace
 
-int run(int argc, const char* const* argv) {
+int run(int argc, const char* const* argv, const std::function<void()>& meanwhile) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe ends a write, not the program
+  const auto* const chosen = std::find_if(kCommands.begin(), kCommands.end(), [&](const Command& command) {
+    return argc > 1 && command.name == std::string_view(argv[1]);
+  });
+  std::future<void> connector;
+  if (chosen != kCommands.end() && chosen->connects) connector = begin_to_initialise_connector();
+  if (meanwhile) meanwhile();
   CLI::App app("Lock and configuration auditor for MySQL and MariaDB", "dbaudit");
   app.set_help_flag("--help", "Print this help");  // -h is the host, as with the mysql client
   app.require_subcommand(1);
   Action action;
   // The options of all commands take milliseconds to describe: of the one that is run, where it is the first word.
-  const auto* const chosen = std::find_if(kCommands.begin(), kCommands.end(), [&](const Command& command) {
-    return argc > 1 && command.name == std::string_view(argv[1]);
-  });
   for (const Command& command : kCommands) {
     if (chosen == kCommands.end() || chosen->name == command.name) command.add(app, action);
   }

@@ -1,11 +1,11 @@
 // dbaudit snapshot: everything that can be read of a server, in one file.
 #include <fmt/format.h>
 
-#include "app/collect_all.h"
 #include "app/command.h"
 #include "app/connection_arguments.h"
 #include "app/exit_codes.h"
 #include "app/output.h"
+#include "app/read_each.h"
 #include "app/time_limit.h"
 #include "base/text.h"
 #include "rules/result.h"
@@ -23,7 +23,6 @@ struct Arguments {
 };
 
 int run(const Arguments& arguments) {
-  const std::future<void> connector = begin_to_initialise_connector();
   Problems problems;
   const std::string config_file = find_config(arguments.config);
   const Config config = config_file.empty() ? Config{} : parse_config(config_file, problems);

@@ -2,9 +2,7 @@
 
 #include "app/apply_variables.h"
 #include "app/assumed_servers.h"
-#include "app/expectations.h"
 #include "app/output.h"
-#include "pools/limits.h"
 
 namespace dbaudit {
 namespace {
@@ -13,12 +11,17 @@ namespace {
 Store with_facts(Store pools, JudgedFacts& facts, const Proposal& proposal, std::vector<std::string>& notes,
                  Problems& problems) {
   pools.add_facts(facts.store);
-  apply_memory(proposal.memory, facts.inputs, pools, notes, problems);
+  apply_memory(proposal.memory, facts.inputs, pools, notes);
   const auto shipped = [&facts](const ServerVersion& server) { return shipped_defaults(facts.inputs, server); };
   apply_variables(proposal, shipped, pools, notes, problems);
-  add_pool_limits(pools);
-  add_expectations(facts.inputs.config, pools);
+  work_out(facts.inputs, pools);
   return pools;
+}
+
+// What names servers must name those of this run.
+void check_servers(WhatIf& change, Problems& problems) {
+  check_server_names(change.proposal, change.facts.server_names, problems);
+  check_moved_pools(change.facts, change.proposal.pools, change.wanted, problems);
 }
 
 }  // namespace
@@ -28,14 +31,14 @@ WhatIf load_what_if(const JudgingArguments& judging, const ProposalArguments& pr
   change.facts = load_judged_facts(judging, problems);
   change.proposal = parse_proposal(proposal, pool_names(change.facts.store), problems);
   change.libraries = load_declared(judging.inputs, change.facts.inputs, change.proposal.pools, change.wanted, problems);
-  if (judging.from.empty()) check_moved_pools(change.facts, change.proposal.pools, change.wanted, problems);
+  if (judging.from.empty()) check_servers(change, problems);
   return change;
 }
 
 std::optional<int> read_what_if(const JudgingArguments& judging, WhatIf& change, Problems& problems) {
   if (!problems.empty()) return report_problems(problems);
   if (const Status read = read_judged_facts(judging, change.facts, problems); !read) return report_error(read.error());
-  if (!judging.from.empty()) check_moved_pools(change.facts, change.proposal.pools, change.wanted, problems);
+  if (!judging.from.empty()) check_servers(change, problems);
   if (!problems.empty()) return report_problems(problems);
   std::vector<std::string> notes;
   change.wanted = with_facts(std::move(change.wanted), change.facts, change.proposal, notes, problems);

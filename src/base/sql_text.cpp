@@ -139,18 +139,26 @@ class Lexer {
 
 std::vector<SqlToken> sql_tokens(std::string_view statement) { return Lexer(statement).run(); }
 
-std::string without_literals(std::string_view statement) {
-  // Only what the lexer understood is kept, so that a comment cannot carry a literal along.
+namespace {
+
+// Only what the lexer understood is kept, so that a comment cannot carry a literal along.
+std::string tokens_of(std::string_view statement, bool literals) {
   std::string out;
   std::size_t last_end = 0;
   for (const SqlToken& token : sql_tokens(statement)) {
     if (!out.empty() && token.begin > last_end) out += ' ';
     last_end = token.end;
     const bool literal = token.kind == SqlTokenKind::string || token.kind == SqlTokenKind::number;
-    out += literal ? std::string_view("?") : statement.substr(token.begin, token.end - token.begin);
+    out += literal && !literals ? std::string_view("?") : statement.substr(token.begin, token.end - token.begin);
   }
   return out;
 }
+
+}  // namespace
+
+std::string without_comments(std::string_view statement) { return tokens_of(statement, true); }
+
+std::string without_literals(std::string_view statement) { return tokens_of(statement, false); }
 
 std::string without_secrets(std::string_view statement) {
   const std::string lower = to_lower(statement);

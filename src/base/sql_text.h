@@ -30,7 +30,10 @@ struct SqlToken {
 // Comments are skipped; the contents of /*! ... */, /*!50720 ... */ and /*M! ... */ are tokens like any other.
 std::vector<SqlToken> sql_tokens(std::string_view statement);
 
-// The statement with every string and number literal as '?'.
+// The statement with a space for what stands between its tokens.
+std::string without_comments(std::string_view statement);
+
+// The same with every string and number literal as '?'.
 std::string without_literals(std::string_view statement);
 
 // Statements that may carry a password (IDENTIFIED BY, SET PASSWORD, CHANGE REPLICATION SOURCE, ...) lose their

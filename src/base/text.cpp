@@ -68,7 +68,11 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
   return fmt::format("{}", fmt::join(parts, separator));
 }
 
-bool is_valid_utf8(std::string_view bytes) { return u8_check(bytes_of(bytes), bytes.size()) == nullptr; }
+bool is_valid_utf8(std::string_view bytes) {
+  // Nearly all of it is ASCII, and every cell of every answer is looked at.
+  const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+  return std::all_of(bytes.begin(), bytes.end(), is_ascii) || u8_check(bytes_of(bytes), bytes.size()) == nullptr;
+}
 
 std::string valid_utf8(std::string_view bytes) {
   if (is_valid_utf8(bytes)) return std::string(bytes);

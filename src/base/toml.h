@@ -28,6 +28,7 @@ struct TomlDate {
   int year = 0;
   unsigned month = 0;
   unsigned day = 0;
+  bool operator==(const TomlDate&) const = default;
 };
 
 struct TomlValue {
@@ -38,12 +39,14 @@ struct TomlValue {
   [[nodiscard]] const T* get() const;
   // "a string", "a table", ... for messages.
   [[nodiscard]] std::string_view type_name() const;
+  bool operator==(const TomlValue&) const = default;
 };
 
 // Named so that `for (const auto& [key, value] : members)` reads as it would over a map.
 struct TomlMember {
   std::string key;
   TomlValue value;
+  bool operator==(const TomlMember&) const = default;
 };
 
 template <typename T>

@@ -52,6 +52,7 @@ struct VersionRange {
   std::optional<Version> below;
 
   [[nodiscard]] bool contains(const ServerVersion& server) const;
+  bool operator==(const VersionRange&) const = default;
 };
 std::optional<VersionRange> parse_version_range(std::string_view text);
 

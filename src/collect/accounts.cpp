@@ -9,6 +9,8 @@ constexpr std::string_view kAccounts = "SELECT User, Host, max_user_connections 
 
 }  // namespace
 
+Ahead ahead_of_accounts(const Reading& /*reading*/) { return {{std::string(kAccounts)}}; }
+
 SourceOutcome collect_accounts(Reading& reading) {
   Result<Rows> rows = reading.connection.query(kAccounts);
   if (!rows) return unavailable_from(rows.error(), reading, "accounts");

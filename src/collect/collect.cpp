@@ -16,28 +16,28 @@ namespace {
 struct Entry {
   const char* source;
   Collector collect;
-  bool for_locks;                                            // part of Scope::locks
-  std::string (*first_statement)(const Reading&) = nullptr;  // where the source before it has many rows
+  bool for_locks;  // part of Scope::locks
+  LookAhead ahead;
 };
 
 // Every source, in reading order. Some need what earlier ones found: transactions tell whether PROCESS is there,
 // instruments what can be seen at all, sessions which thread is which connection. What a stall is made of is read
 // close together.
 constexpr std::array<Entry, 14> kCollectors{{
-    {"global_variables", collect_global_variables, false},
-    {"status", collect_status, true, first_status_statement},
-    {"instruments", collect_instruments, true},
-    {"transactions", collect_transactions, true, first_transactions_statement},
-    {"sessions", collect_sessions, true, first_sessions_statement},
-    {"metadata_locks", collect_metadata_locks, true, first_metadata_locks_statement},
-    {"row_lock_waits", collect_row_lock_waits, true, first_row_lock_waits_statement},
-    {"table_handles", collect_table_handles, true},
-    {"statements", collect_statements, true},
-    {"connection_attributes", collect_connection_attributes, true},
-    {"session_variables", collect_session_variables, false},
-    {"prepared_xa", collect_prepared_xa, true},
-    {"replication", collect_replication, false},
-    {"accounts", collect_accounts, false},
+    {"instruments", collect_instruments, true, nullptr},
+    {"global_variables", collect_global_variables, false, ahead_of_global_variables},
+    {"status", collect_status, true, ahead_of_status},
+    {"transactions", collect_transactions, true, ahead_of_transactions},
+    {"sessions", collect_sessions, true, ahead_of_sessions},
+    {"metadata_locks", collect_metadata_locks, true, ahead_of_metadata_locks},
+    {"row_lock_waits", collect_row_lock_waits, true, ahead_of_row_lock_waits},
+    {"table_handles", collect_table_handles, true, ahead_of_table_handles},
+    {"statements", collect_statements, true, ahead_of_statements},
+    {"connection_attributes", collect_connection_attributes, true, ahead_of_connection_attributes},
+    {"session_variables", collect_session_variables, false, ahead_of_session_variables},
+    {"prepared_xa", collect_prepared_xa, true, ahead_of_prepared_xa},
+    {"replication", collect_replication, false, ahead_of_replication},
+    {"accounts", collect_accounts, false, ahead_of_accounts},
 }};
 
 // UNIX_TIMESTAMP is free of time zones, so that clocks can be compared.
@@ -102,7 +102,7 @@ std::optional<Error> read_identity(Connection& connection, const Clock& clock, S
 bool in_scope(const Entry& entry, Scope scope) { return scope == Scope::everything || entry.for_locks; }
 
 // Of thousands of locks that the plugin shows, all are wanted, whatever other sources find: they are stored while the
-// server works on what is asked next.
+// server works on everything else.
 void bring_plugin_forward(const Reading& reading, std::vector<Entry>& order, std::size_t place) {
   const auto locks = std::find_if(order.begin(), order.end(),
                                   [](const Entry& entry) { return entry.collect == collect_metadata_locks; });
@@ -111,19 +111,41 @@ void bring_plugin_forward(const Reading& reading, std::vector<Entry>& order, std
     std::rotate(order.begin() + static_cast<std::ptrdiff_t>(place), locks, locks + 1);
 }
 
+// Begins statements of the sources that come next, so that the server is at work while their rows are looked at. Of few
+// sources, because all the answers are held.
+class Pipeline {
+ public:
+  Pipeline(Reading& reading, const std::vector<Entry>& order) : reading_(reading), order_(order) {}
+
+  // While source `now` is read, or just before.
+  void go_on(std::size_t now) {
+    constexpr std::size_t kSources = 3;
+    const std::size_t end = std::min(order_.size(), now + 1 + kSources);
+    while (next_ < end && incomplete_ < now) {
+      Ahead ahead = order_[next_].ahead(reading_);
+      if (next_ > now && !ahead.all && ahead.statements.empty()) return;  // later it is known
+      for (std::string& sql : ahead.statements) reading_.connection.begin(std::move(sql));
+      if (!ahead.all) incomplete_ = next_;
+      ++next_;
+    }
+  }
+
+ private:
+  Reading& reading_;
+  const std::vector<Entry>& order_;
+  std::size_t next_ = 1;        // the first source of which nothing is begun
+  std::size_t incomplete_ = 0;  // the last one that will send more; nothing may be begun behind it before it is read
+};
+
 // Reads all sources; after a lost connection the remaining ones are unavailable.
 void read_sources(Reading& reading) {
   std::optional<SourceOutcome> gone;
   std::vector<Entry> order;
   std::copy_if(kCollectors.begin(), kCollectors.end(), std::back_inserter(order),
                [&](const Entry& entry) { return in_scope(entry, reading.request.scope); });
+  Pipeline pipeline(reading, order);
   for (std::size_t i = 0; i < order.size(); ++i) {
     const Entry& entry = order[i];
-    reading.begin_next_source = [&reading, &order, next = i + 1] {
-      if (next >= order.size() || order[next].first_statement == nullptr) return;
-      if (std::string sql = order[next].first_statement(reading); !sql.empty())
-        reading.connection.begin(std::move(sql));
-    };
     const auto begin = std::chrono::steady_clock::now();
     SourceOutcome outcome;
     if (gone) {
@@ -132,6 +154,8 @@ void read_sources(Reading& reading) {
       gone = outcome =
           SourceOutcome::unavailable("the time for this run (--timeout) was over", "Give it more time with --timeout");
     } else {
+      pipeline.go_on(i);
+      reading.begin_more = [&pipeline, i] { pipeline.go_on(i); };
       outcome = entry.collect(reading);
       const bool lost = outcome.status != "read" && reading.connection.lost();
       if (lost)
@@ -147,8 +171,8 @@ void read_sources(Reading& reading) {
 
 std::vector<std::string> collect_server(const std::function<Store&()>& store_to_fill, std::int64_t server_id,
                                         const CollectRequest& request, const Clock& clock) {
-  const WallTime taken_at = clock();
-  const auto begin = std::chrono::steady_clock::now();
+  WallTime taken_at = clock();
+  auto begin = std::chrono::steady_clock::now();
   std::vector<std::string> warnings;
   ServerRow row;
   std::optional<Error> error;
@@ -167,7 +191,16 @@ std::vector<std::string> collect_server(const std::function<Store&()>& store_to_
   const double connect_ms = milliseconds_since(begin);
   const Seconds before = connection ? connection->query_time() : Seconds{0};
   if (connection) error = read_identity(*connection, clock, row);
+  // The server works on it while the store is made.
+  if (connection && !error) {
+    if (std::string first = first_instruments_statement(*row.version, row.performance_schema); !first.empty())
+      connection->begin(std::move(first));
+  }
+  const auto asked = std::chrono::steady_clock::now();
   Store& store = store_to_fill();
+  const auto waited = std::chrono::steady_clock::now() - asked;  // for others that are read, and no time of this server
+  begin += waited;
+  taken_at += std::chrono::duration_cast<WallTime::duration>(waited);
   store.begin();
   store.write_behind();
   std::optional<std::int64_t> uptime;
@@ -193,6 +226,7 @@ std::vector<std::string> collect_server(const std::function<Store&()>& store_to_
                     .performance_schema = row.performance_schema,
                     .folds_case = row.lower_case_table_names.value_or(0) != 0};
     read_sources(reading);
+    warnings.insert(warnings.end(), reading.warnings.begin(), reading.warnings.end());
     uptime = reading.uptime_s;
     if (row.door == "normal port" && reading.threads_connected && row.max_connections &&
         *reading.threads_connected > *row.max_connections)
@@ -203,8 +237,9 @@ std::vector<std::string> collect_server(const std::function<Store&()>& store_to_
       server_id, request.connection.name, row.version ? std::optional(to_string(row.version->flavor)) : std::nullopt,
       row.version ? std::optional(to_string(row.version->version)) : std::nullopt, row.version_full,
       row.version_comment, row.hostname, row.port, declared.role, declared.replica_of, declared.group,
-      declared.environment, declared.memory_bytes, nullptr, nullptr, !error, row.error, row.door, row.tls_cipher,
-      row.account, row.connection_id, row.system_time_zone, row.lower_case_table_names, uptime, format_utc(taken_at),
+      declared.environment, declared.memory_bytes, nullptr, nullptr, !error, row.error,
+      error ? std::optional(to_string(error->kind)) : std::nullopt, row.door, row.tls_cipher, row.account,
+      row.connection_id, row.system_time_zone, row.lower_case_table_names, uptime, format_utc(taken_at),
       row.clock_skew_s, connect_ms,
       connection ? std::optional((connection->query_time() - before).count() * 1000) : std::nullopt,
       milliseconds_since(begin));

@@ -34,7 +34,8 @@ struct CollectRequest {
   ServerDeclaration declared;
   std::optional<Seconds> sample_interval;  // take the status counters twice, this far apart
   Scope scope = Scope::everything;
-  bool redact = false;  // statements without their literals
+  bool redact = false;         // statements without their literals
+  bool find_replicas = false;  // ask which replicas it has
   Deadline deadline;
   // Where the connection is kept for the next reading of the same server; null: it is closed. Who comes in through the
   // last door of a full server should not leave it between two looks.

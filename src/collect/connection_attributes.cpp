@@ -17,6 +17,10 @@ constexpr std::size_t kAttributeBytes = 256;
 
 }  // namespace
 
+Ahead ahead_of_connection_attributes(const Reading& reading) {
+  return reading.performance_schema ? Ahead{{std::string(kAttributes)}} : Ahead{};
+}
+
 SourceOutcome collect_connection_attributes(Reading& reading) {
   if (!reading.performance_schema) return performance_schema_off(reading);
   Result<Rows> rows = reading.connection.query(kAttributes);

@@ -63,7 +63,6 @@ std::optional<Error> read_origins_mysql(Reading& reading, const NamedValues& val
   NamedValues persisted;
   Result<Rows> stored = reading.connection.query(kPersisted);
   if (!stored) return stored.error();
-  reading.begin_next_source();
   while (stored->next()) {
     const std::string name = to_lower(stored->text(0));
     persisted[name] = stored_value(name, stored->text(1));
@@ -91,7 +90,6 @@ std::optional<Error> read_origins_mysql(Reading& reading, const NamedValues& val
 std::optional<Error> read_origins_mariadb(Reading& reading, const NamedValues& values) {
   Result<Rows> origins = reading.connection.query(kOriginMariadb);
   if (!origins) return origins.error();
-  reading.begin_next_source();
   Insert insert = reading.store.insert("variables_info", kColumns);
   while (origins->next()) {
     const std::string name = to_lower(origins->text(0));
@@ -105,6 +103,17 @@ std::optional<Error> read_origins_mariadb(Reading& reading, const NamedValues& v
 }
 
 }  // namespace
+
+Ahead ahead_of_global_variables(const Reading& reading) {
+  Ahead ahead{{std::string(kVariables)}};
+  if (reading.version.is_mariadb()) {
+    ahead.statements.emplace_back(kOriginMariadb);
+  } else if (reading.version.min_mysql(8, 0)) {
+    for (const std::string_view sql : {kOriginMysql, kSessionScopeMysql, kPersisted})
+      ahead.statements.emplace_back(sql);
+  }
+  return ahead;
+}
 
 SourceOutcome collect_global_variables(Reading& reading) {
   Result<Rows> rows = reading.connection.query(kVariables);

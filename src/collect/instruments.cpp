@@ -27,6 +27,10 @@ std::optional<Error> read(Reading& reading, std::string_view sql, std::int64_t& 
 
 }  // namespace
 
+std::string first_instruments_statement(const ServerVersion& version, bool performance_schema) {
+  return std::string(version.is_mariadb() ? kPlugin : performance_schema ? kInstruments : "");
+}
+
 SourceOutcome collect_instruments(Reading& reading) {
   std::int64_t count = 0;
   if (reading.version.is_mariadb()) {

@@ -125,8 +125,8 @@ std::optional<std::set<std::string>> names_in(const std::set<std::string>& state
 
 std::string plugin_sql(const Reading& reading) {
   std::string sql(kPlugin);
-  if (reading.request.scope == Scope::everything) return sql;
-  const std::optional<std::set<std::string>> names = names_in(reading.waiting_statements);
+  if (reading.request.scope == Scope::everything || !reading.waiting_statements) return sql;
+  const std::optional<std::set<std::string>> names = names_in(*reading.waiting_statements);
   if (!names) return sql;
   sql += kPluginContested;
   const char* before = " OR TABLE_NAME IN (";
@@ -167,7 +167,6 @@ std::string_view performance_schema_sql(const Reading& reading) {
 Result<std::int64_t> read_performance_schema(Reading& reading) {
   Result<Rows> rows = reading.connection.query(performance_schema_sql(reading));
   if (!rows) return rows.error();
-  reading.begin_next_source();
   const std::string type_is = reading.version.min_mysql(9, 0) ? "current" : "as_requested";
   Insert insert = reading.store.insert("metadata_locks");
   std::int64_t count = 0;
@@ -194,7 +193,6 @@ bool reads_lock_table(const Reading& reading) {
 Result<std::int64_t> read_plugin(Reading& reading) {
   Result<Rows> rows = reading.connection.query(plugin_sql(reading));
   if (!rows) return rows.error();
-  if (!reads_lock_table(reading)) reading.begin_next_source();
   Insert insert = reading.store.insert("metadata_locks");
   std::int64_t count = 0;
   std::string plugin_type;
@@ -267,10 +265,16 @@ bool reads_lock_plugin(const Reading& reading) {
          !reading.is_off("METADATA_LOCK_INFO");
 }
 
-std::string first_metadata_locks_statement(const Reading& reading) {
-  const bool by_waiters = reading.request.scope == Scope::locks;
-  if (reads_lock_plugin(reading)) return by_waiters ? "" : plugin_sql(reading);
-  return reads_lock_table(reading) ? std::string(performance_schema_sql(reading)) : "";
+Ahead ahead_of_metadata_locks(const Reading& reading) {
+  const bool plugin = reads_lock_plugin(reading);
+  const bool table = reads_lock_table(reading);
+  // Sessions tell who waits for what.
+  if (plugin && reading.request.scope == Scope::locks && !reading.waiting_statements) return {{}, false};
+  if (!plugin && !table) return {{}, reading.waiting_statements && reading.awaited_user_locks.empty()};
+  Ahead ahead;
+  if (plugin) ahead.statements.push_back(plugin_sql(reading));
+  if (table) ahead.statements.emplace_back(performance_schema_sql(reading));
+  return ahead;
 }
 
 SourceOutcome collect_metadata_locks(Reading& reading) {

@@ -49,10 +49,16 @@ std::string literal_of(std::string_view bytes) {
   return out + "'";
 }
 
+std::string_view recover_sql(const Reading& reading) {
+  return reading.version.is_mariadb() ? kRecoverMariadb : kRecoverMysql;
+}
+
 }  // namespace
 
+Ahead ahead_of_prepared_xa(const Reading& reading) { return {{std::string(recover_sql(reading))}}; }
+
 SourceOutcome collect_prepared_xa(Reading& reading) {
-  Result<Rows> rows = reading.connection.query(reading.version.is_mariadb() ? kRecoverMariadb : kRecoverMysql);
+  Result<Rows> rows = reading.connection.query(recover_sql(reading));
   if (!rows) return unavailable_from(rows.error(), reading, "prepared_xa");
   Insert insert = reading.store.insert("prepared_xa");
   std::int64_t count = 0;

@@ -14,6 +14,8 @@ const std::vector<std::string> kPerformanceSchema{"metadata_locks", "connection_
 const Privilege kAccounts{"SELECT (User, Host, max_user_connections) ON mysql.user",
                           {"accounts"},
                           "connection limits of accounts; these three columns only, no password hashes"};
+// The server shows them to replicas only.
+const std::string kRegistered = "optional: where its replicas listen, for audit --with-replicas";
 
 }  // namespace
 
@@ -30,6 +32,7 @@ std::vector<Privilege> needed_privileges(const ServerVersion& server) {
     list.push_back({"SLAVE MONITOR ON *.*", {"replication"}, "state of replication channels"});
     list.push_back(kAccounts);
     list.push_back({"CONNECTION ADMIN ON *.*", {}, "optional: a connection when max_connections is used up", true});
+    list.push_back({"REPLICATION MASTER ADMIN ON *.*", {}, kRegistered, true});
     return list;
   }
   std::vector<std::string> sources = kPerformanceSchema;
@@ -48,6 +51,7 @@ std::vector<Privilege> needed_privileges(const ServerVersion& server) {
     list.push_back(
         {"SERVICE_CONNECTION_ADMIN ON *.*", {}, "optional: a connection when max_connections is used up", true});
   }
+  list.push_back({"REPLICATION SLAVE ON *.*", {}, kRegistered, true});
   return list;
 }
 

@@ -14,7 +14,7 @@ struct Privilege {
   std::string grant;                 // "PROCESS ON *.*"
   std::vector<std::string> sources;  // the sources that need it
   std::string why;
-  bool optional = false;  // a door for emergencies, not needed to read anything
+  bool optional = false;  // a door for emergencies, or of use to a single option
 };
 
 // The least that reads everything on this server, in the order in which it is printed.

@@ -1,5 +1,8 @@
-// Replication channels of which this server is the replica. Column names changed with the words: each is looked up.
-// Errors quote statements and rows, so they are stored as statements are.
+// Replication channels of which this server is the replica; on request its own replicas. Column names changed with the
+// words: each is looked up. Errors quote statements and rows, so they are stored as statements are.
+#include <fmt/format.h>
+
+#include "base/text.h"
 #include "collect/source.h"
 
 namespace dbaudit {
@@ -11,6 +14,14 @@ std::string_view status_sql(const ServerVersion& version) {
   return "SHOW SLAVE STATUS";
 }
 
+// Needs REPLICATION SLAVE on MySQL and REPLICATION MASTER ADMIN on MariaDB; it shows the hosts of those that have a
+// report_host.
+std::string_view replicas_sql(const ServerVersion& version) {
+  return version.min_mysql(8, 0, 22) ? "SHOW REPLICAS" : "SHOW SLAVE HOSTS";
+}
+constexpr std::string_view kDumps =
+    "SELECT DISTINCT host FROM sessions WHERE server_id = :id AND command LIKE 'Binlog Dump%' AND host IS NOT NULL";
+
 std::optional<std::string> cell(const Rows& rows, std::initializer_list<std::string_view> names) {
   for (const std::string_view name : names) {
     if (const auto column = rows.find_column(name)) return rows.optional_text(*column);
@@ -18,11 +29,49 @@ std::optional<std::string> cell(const Rows& rows, std::initializer_list<std::str
   return std::nullopt;
 }
 
+// "10.0.0.5:52110" without the port, which is the client's.
+std::string without_port(const std::string& host) {
+  const std::size_t colon = host.rfind(':');
+  return colon == std::string::npos || colon + 1 == host.size() ||
+                 host.find_first_not_of("0123456789", colon + 1) != std::string::npos
+             ? host
+             : host.substr(0, colon);
+}
+
+void read_replicas(Reading& reading) {
+  std::vector<std::string> dumps;
+  {
+    Query rows = reading.store.query(kDumps);
+    rows.bind("id", reading.server_id);
+    while (rows.next().value()) dumps.push_back(without_port(rows.text(0)));
+  }
+  Result<Rows> rows = reading.connection.query(replicas_sql(reading.version));
+  if (!rows)
+    reading.warnings.push_back(fmt::format("{}: replicas are sought in its process list only: {}",
+                                           reading.request.connection.name, describe(rows.error())));
+  Insert insert = reading.store.insert("replicas");
+  while (rows && rows->next()) {
+    const std::string host = cell(*rows, {"Host"}).value_or("");
+    insert.row(reading.server_id, host.empty() ? std::nullopt : std::optional(host),
+               value_from_server(cell(*rows, {"Port"}).value_or("")), "registered");
+  }
+  for (const std::string& host : dumps) insert.row(reading.server_id, host, nullptr, "sessions");
+}
+
 }  // namespace
+
+Ahead ahead_of_replication(const Reading& reading) {
+  Ahead ahead{{std::string(status_sql(reading.version))}};
+  if (reading.request.find_replicas) ahead.statements.emplace_back(replicas_sql(reading.version));
+  return ahead;
+}
 
 SourceOutcome collect_replication(Reading& reading) {
   Result<Rows> rows = reading.connection.query(status_sql(reading.version));
-  if (!rows) return unavailable_from(rows.error(), reading, "replication");
+  if (!rows) {
+    if (reading.request.find_replicas) read_replicas(reading);
+    return unavailable_from(rows.error(), reading, "replication");
+  }
   Insert insert = reading.store.insert("replication");
   std::int64_t count = 0;
   while (rows->next()) {
@@ -38,6 +87,7 @@ SourceOutcome collect_replication(Reading& reading) {
                reading.statement_text(cell(*rows, {"Last_SQL_Error"})));
     ++count;
   }
+  if (reading.request.find_replicas) read_replicas(reading);
   return SourceOutcome::read(count);
 }
 

@@ -133,9 +133,14 @@ SourceOutcome read_innodb_lock_waits(Reading& reading) {
 
 }  // namespace
 
-std::string first_row_lock_waits_statement(const Reading& reading) {
-  if (!reading.version.min_mysql(8, 0)) return std::string(kInnodbLocks);
-  return reading.performance_schema ? std::string(kDataLockWaits) : "";
+Ahead ahead_of_row_lock_waits(const Reading& reading) {
+  if (!reading.version.min_mysql(8, 0)) {
+    // Without PROCESS the first is refused, and the second not asked for.
+    if (reading.has_process_privilege == false) return {{std::string(kInnodbLocks)}};
+    return {{std::string(kInnodbLocks), std::string(kInnodbLockWaits)}};
+  }
+  if (!reading.performance_schema) return {};
+  return {{std::string(kDataLockWaits), std::string(kAwaitedLocks)}};
 }
 
 SourceOutcome collect_row_lock_waits(Reading& reading) {

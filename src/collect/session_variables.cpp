@@ -23,6 +23,10 @@ constexpr std::string_view kVariables =
 
 }  // namespace
 
+Ahead ahead_of_session_variables(const Reading& reading) {
+  return reading.version.is_mariadb() || !reading.performance_schema ? Ahead{} : Ahead{{std::string(kVariables)}};
+}
+
 SourceOutcome collect_session_variables(Reading& reading) {
   if (reading.version.is_mariadb()) {
     return SourceOutcome::impossible("MariaDB shows nobody's session variables to others");

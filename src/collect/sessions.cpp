@@ -18,10 +18,16 @@ bool lists_in_performance_schema(const Reading& reading) {
   return reading.version.min_mysql(8, 0, 22) && reading.performance_schema;
 }
 
+// The statement in column `info` of a session in state `state`.
+std::string statement_of(std::string_view info, std::string_view state) {
+  return fmt::format("LEFT({0}, IF({1} LIKE 'Waiting for %' OR {1} = 'User lock', {2}, {3}))", info, state,
+                     kWaitingStatementBytes, kStatementBytes);
+}
+
 std::string process_list_sql(const Reading& reading) {
   return fmt::format(
-      "SELECT ID, USER, HOST, DB, COMMAND, {}, STATE, LEFT(INFO, {}) FROM {}",
-      reading.version.is_mariadb() ? "TIME_MS / 1000" : "TIME", kStatementBytes,
+      "SELECT ID, USER, HOST, DB, COMMAND, {}, STATE, {} FROM {}",
+      reading.version.is_mariadb() ? "TIME_MS / 1000" : "TIME", statement_of("INFO", "STATE"),
       lists_in_performance_schema(reading) ? "performance_schema.processlist" : "information_schema.PROCESSLIST");
 }
 
@@ -33,10 +39,9 @@ constexpr std::string_view kThreadIds =
 std::string threads_sql() {
   return fmt::format(
       "SELECT PROCESSLIST_ID, PROCESSLIST_USER, PROCESSLIST_HOST, PROCESSLIST_DB, PROCESSLIST_COMMAND, "
-      "PROCESSLIST_TIME, "
-      "PROCESSLIST_STATE, LEFT(PROCESSLIST_INFO, {}), THREAD_ID, NAME = 'thread/sql/event_worker' FROM "
+      "PROCESSLIST_TIME, PROCESSLIST_STATE, {}, THREAD_ID, NAME = 'thread/sql/event_worker' FROM "
       "performance_schema.threads",
-      kStatementBytes);
+      statement_of("PROCESSLIST_INFO", "PROCESSLIST_STATE"));
 }
 
 bool uses_threads(const Reading& reading) {
@@ -80,7 +85,26 @@ void note_thread(Reading& reading, std::int64_t thread_id, std::optional<std::in
   }
 }
 
+// A look at those that wait, before all are stored: which locks are asked for next depends on them.
+void note_waits(Reading& reading, Rows& rows) {
+  reading.waiting_statements.emplace();
+  while (rows.next()) {
+    const std::string_view state = rows.view(6);
+    const bool user_lock = state == "User lock";
+    if ((!user_lock && !state.starts_with("Waiting for ")) || rows.integer(0) == reading.connection_id) continue;
+    if (user_lock) {
+      if (const std::optional<std::string> name = user_lock_name(rows.view(7)))
+        reading.awaited_user_locks.push_back(*name);
+    } else if (const std::optional<std::string> info = reading.statement_text(rows.optional_text(7))) {
+      reading.waiting_statements->insert(*info);
+    }
+  }
+  rows.rewind();
+  reading.begin_more();
+}
+
 Stored store_sessions(Reading& reading, Rows& rows, bool with_thread_id) {
+  note_waits(reading, rows);
   Insert insert = reading.store.insert("sessions");
   std::unordered_map<std::int64_t, std::int64_t> thread_of;
   for (const auto& [thread, id] : reading.processlist_of_thread) thread_of[id] = thread;
@@ -102,13 +126,8 @@ Stored store_sessions(Reading& reading, Rows& rows, bool with_thread_id) {
       thread_id = found->second;
     }
     const bool self = id == reading.connection_id;
-    if (rows.view(6) == "User lock" && !self) {
-      if (const std::optional<std::string> name = user_lock_name(rows.view(7)))
-        reading.awaited_user_locks.push_back(*name);
-    }
     // This connection's own statement would differ from run to run and says nothing.
     const std::optional<std::string> info = self ? std::nullopt : reading.statement_text(rows.optional_text(7));
-    if (info && !self && rows.view(6).starts_with("Waiting for ")) reading.waiting_statements.insert(*info);
     insert.row(reading.server_id, id, thread_id, user, host, without_port(host), rows.optional_view(3), command,
                rows.real(5), rows.optional_view(6), info,
                kind_of(user, command, self, reading.event_sessions.contains(id)));
@@ -142,16 +161,20 @@ SourceOutcome outcome_of_whole_list(const Reading& reading, const Stored& stored
 
 }  // namespace
 
-std::string first_sessions_statement(const Reading& reading) {
-  if (!reading.performance_schema) return process_list_sql(reading);
-  return uses_threads(reading) ? threads_sql() : std::string(kThreadIds);
+Ahead ahead_of_sessions(const Reading& reading) {
+  if (!reading.performance_schema) return {{process_list_sql(reading)}};
+  // Which list it is, transactions tell.
+  if (!reading.has_process_privilege) return {{}, false};
+  // Where the first list fails, the other one is read.
+  if (uses_threads(reading)) return {{threads_sql()}, false};
+  return {{std::string(kThreadIds), process_list_sql(reading)}};
 }
 
 SourceOutcome collect_sessions(Reading& reading) {
   const bool use_threads = uses_threads(reading);
   Result<Rows> threads = Error{};
   if (reading.performance_schema) {
-    threads = reading.connection.query(first_sessions_statement(reading));
+    threads = reading.connection.query(use_threads ? threads_sql() : std::string(kThreadIds));
     while (threads && !use_threads && threads->next()) {
       note_thread(reading, threads->integer(1).value_or(0), threads->integer(0));
       if (threads->integer(2) == 1) reading.event_sessions.insert(threads->integer(0).value_or(0));
@@ -170,7 +193,6 @@ SourceOutcome collect_sessions(Reading& reading) {
 
   Result<Rows> list = reading.connection.query(process_list_sql(reading));
   if (!list) return unavailable_from(list.error(), reading, "sessions");
-  reading.begin_next_source();
   const Stored stored = store_sessions(reading, *list, false);
   const bool short_list = !reading.threads_connected || stored.connections < *reading.threads_connected;
   if (short_list && reading.has_process_privilege != true) {

@@ -17,7 +17,12 @@ std::optional<std::int64_t> Reading::processlist_id(std::optional<std::int64_t> 
 
 std::optional<std::string> Reading::statement_text(const std::optional<std::string>& text) const {
   if (!text) return std::nullopt;
-  return bounded(request.redact ? without_literals(*text) : without_secrets(*text), kStatementBytes);
+  constexpr std::size_t kCutInCharacter = 4;
+  // What the server has cut must go on looking cut.
+  const bool shortened =
+      text->size() > kStatementBytes && text->size() + kCutInCharacter <= std::size_t{kWaitingStatementBytes};
+  const std::string whole = shortened ? without_comments(*text) : *text;
+  return bounded(request.redact ? without_literals(whole) : without_secrets(whole), kStatementBytes);
 }
 
 bool Reading::is_off(const std::string& instrument) const {

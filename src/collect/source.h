@@ -47,9 +47,9 @@ struct Reading {
   std::int64_t connection_id = 0;
   bool performance_schema = false;
   bool folds_case = false;  // lower_case_table_names: names are compared in lower case
-  // A collector of many rows calls it after its last statement and before it looks at them: the server can begin with
-  // the next source.
-  std::function<void()> begin_next_source = [] {};
+  // Called by a collector that has found out what statements of the next sources depend on, before it looks at its many
+  // rows: the server can begin with them.
+  std::function<void()> begin_more = [] {};
 
   // What collectors have found.
   // 1227 from INNODB_TRX is the only honest sign: without PROCESS the process list is silently short.
@@ -65,10 +65,12 @@ struct Reading {
   // MySQL: the event id of each thread's open transaction, and whether InnoDB has transactions of no session.
   std::unordered_map<std::int64_t, std::int64_t> transaction_event_of_thread{};
   bool detached_transactions = false;
-  std::set<std::string> waiting_statements{};     // of sessions that wait for a lock of any kind
+  // Of sessions that wait for a lock of any kind, as soon as they are known.
+  std::optional<std::set<std::string>> waiting_statements{};
   std::vector<std::string> awaited_user_locks{};  // names in statements that wait in GET_LOCK
   std::unordered_map<std::string, std::int64_t> processlist_of_trx{};
   std::optional<std::int64_t> thread_instances_lost{};
+  std::vector<std::string> warnings{};  // for stderr
   // Why processlist_of_thread is not complete, with the remedy; nothing when it is.
   struct Problem {
     std::string reason;
@@ -77,7 +79,8 @@ struct Reading {
   std::optional<Problem> thread_ids_problem{};
 
   [[nodiscard]] std::optional<std::int64_t> processlist_id(std::optional<std::int64_t> thread_id) const;
-  // Statement text as it may be stored: bounded, valid, without secrets, on request without literals.
+  // Statement text as it may be stored: bounded, without comments where it would be cut otherwise, valid, without
+  // secrets, on request without literals.
   [[nodiscard]] std::optional<std::string> statement_text(const std::optional<std::string>& text) const;
   // False as well when the instrument or consumer was not read.
   [[nodiscard]] bool is_off(const std::string& instrument) const;
@@ -85,6 +88,8 @@ struct Reading {
 
 // At most this much of a statement is asked of the server and stored.
 inline constexpr int kStatementBytes = 1024;
+// Of one that waits so much is asked: tables may be named behind a long comment, which is not stored.
+inline constexpr int kWaitingStatementBytes = 16384;
 
 // A refused or failed query of `source` as an outcome: the reason in the server's words, the remedy as the exact GRANT.
 SourceOutcome unavailable_from(const Error& error, const Reading& reading, const std::string& source);
@@ -116,12 +121,28 @@ SourceOutcome collect_session_variables(Reading& reading);
 SourceOutcome collect_replication(Reading& reading);
 SourceOutcome collect_accounts(Reading& reading);
 
-// The statement with which a collector will begin, as soon as the source before it has been asked for; empty when that
-// depends on its rows.
-std::string first_status_statement(const Reading& reading);
-std::string first_transactions_statement(const Reading& reading);
-std::string first_sessions_statement(const Reading& reading);
-std::string first_metadata_locks_statement(const Reading& reading);
-std::string first_row_lock_waits_statement(const Reading& reading);
+// The statements that a collector will send, in their order, as far as they do not depend on what is still to be read.
+struct Ahead {
+  std::vector<std::string> statements;
+  bool all = true;  // it sends no others
+};
+using LookAhead = Ahead (*)(const Reading&);
+
+Ahead ahead_of_global_variables(const Reading& reading);
+Ahead ahead_of_status(const Reading& reading);
+Ahead ahead_of_transactions(const Reading& reading);
+Ahead ahead_of_sessions(const Reading& reading);
+Ahead ahead_of_metadata_locks(const Reading& reading);
+Ahead ahead_of_row_lock_waits(const Reading& reading);
+Ahead ahead_of_table_handles(const Reading& reading);
+Ahead ahead_of_statements(const Reading& reading);
+Ahead ahead_of_connection_attributes(const Reading& reading);
+Ahead ahead_of_session_variables(const Reading& reading);
+Ahead ahead_of_prepared_xa(const Reading& reading);
+Ahead ahead_of_replication(const Reading& reading);
+Ahead ahead_of_accounts(const Reading& reading);
+
+// The first of collect_instruments, which comes first; empty when there is none.
+std::string first_instruments_statement(const ServerVersion& version, bool performance_schema);
 
 }  // namespace dbaudit

@@ -28,13 +28,22 @@ struct Event {
   std::optional<double> ended;
 };
 
-}  // namespace
-
-SourceOutcome collect_statements(Reading& reading) {
+std::optional<SourceOutcome> statements_off(const Reading& reading) {
   if (!reading.performance_schema) return performance_schema_off(reading);
   for (const char* consumer : {"global_instrumentation", "thread_instrumentation", "events_statements_current"}) {
     if (reading.is_off(consumer)) return instrument_off(consumer, "setup_consumers");
   }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Ahead ahead_of_statements(const Reading& reading) {
+  return statements_off(reading) ? Ahead{} : Ahead{{statements_sql()}};
+}
+
+SourceOutcome collect_statements(Reading& reading) {
+  if (const std::optional<SourceOutcome> off = statements_off(reading)) return *off;
   Result<Rows> rows = reading.connection.query(statements_sql());
   if (!rows) return unavailable_from(rows.error(), reading, "statements");
   std::vector<Event> events;

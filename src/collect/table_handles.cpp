@@ -22,6 +22,10 @@ void read_open_tables(Reading& reading) {
 
 }  // namespace
 
+Ahead ahead_of_table_handles(const Reading& reading) {
+  return {{std::string(reading.performance_schema ? kHandles : kOpenTables)}};
+}
+
 SourceOutcome collect_table_handles(Reading& reading) {
   if (!reading.performance_schema) {
     read_open_tables(reading);

@@ -101,7 +101,11 @@ std::optional<std::string> events_off(const Reading& reading) {
 
 }  // namespace
 
-std::string first_transactions_statement(const Reading& /*reading*/) { return std::string(kInnodb); }
+Ahead ahead_of_transactions(const Reading& reading) {
+  Ahead ahead{{std::string(kInnodb)}};
+  if (!events_off(reading)) ahead.statements.emplace_back(kEvents);
+  return ahead;
+}
 
 SourceOutcome collect_transactions(Reading& reading) {
   Result<Rows> innodb = reading.connection.query(kInnodb);
@@ -118,7 +122,7 @@ SourceOutcome collect_transactions(Reading& reading) {
     events = reading.connection.query(kEvents);
     if (!*events) without_events = unavailable_from(events->error(), reading, "statements").reason;
   }
-  reading.begin_next_source();
+  reading.begin_more();
   std::vector<Transaction> list;
   if (innodb) list = read_innodb(*innodb);
   if (!without_events) add_events(**events, list, reading);

@@ -8,7 +8,7 @@ void insert_wide_row(Store& store, const std::string& table, std::int64_t server
   cells.reserve(names.size() + 1);
   cells.emplace_back(server_id);
   for (const KnownName& known : names) {
-    const auto found = values.find(std::string(known.name));
+    const auto found = values.find(std::string(known.name()));
     cells.push_back(found == values.end() ? Value{} : found->second);
   }
   store.insert(table).row(cells);

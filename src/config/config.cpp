@@ -11,13 +11,17 @@
 namespace dbaudit {
 namespace {
 
-ServerConfig parse_server(const TomlValue& table, const std::string& file, Problems& problems) {
-  const auto* members = table.get<TomlMembers>();
-  std::string where = "[[server]]";
-  for (const auto& [key, value] : *members) {
+// "[[server]] 'shop'", for messages.
+std::string described(const std::string& kind, const TomlValue& table) {
+  std::string where = "[[" + kind + "]]";
+  for (const auto& [key, value] : *table.get<TomlMembers>()) {
     if (key == "name" && value.get<std::string>() != nullptr) where += " '" + *value.get<std::string>() + "'";
   }
-  TomlReader reader(table, file, where, problems);
+  return where;
+}
+
+ServerConfig parse_server(const TomlValue& table, const std::string& file, Problems& problems) {
+  TomlReader reader(table, file, described("server", table), problems);
   ServerConfig server;
   server.line = table.line;
   server.name = reader.required_text("name");
@@ -43,10 +47,39 @@ ServerConfig parse_server(const TomlValue& table, const std::string& file, Probl
   server.environment = reader.text("environment");
   server.memory_bytes = reader.size_bytes("memory");
   server.service = reader.text("service");
+  server.upgrade_to = reader.text("upgrade_to");
+  server.upgrade_to_line = reader.line_of("upgrade_to");
   if (const TomlValue* parameters = reader.table("parameters")) server.parameters = *parameters->get<TomlMembers>();
   if (!server.url && !server.option_file) reader.problem("name", "it needs a 'url' or an 'option_file'");
   reader.finish();
   return server;
+}
+
+GroupConfig parse_group(const TomlValue& table, const std::string& file, Problems& problems) {
+  TomlReader reader(table, file, described("group", table), problems);
+  GroupConfig group;
+  group.line = table.line;
+  group.name = reader.required_text("name");
+  if (const TomlValue* parameters = reader.table("parameters")) group.parameters = *parameters->get<TomlMembers>();
+  reader.finish();
+  return group;
+}
+
+void check_groups(const Config& config, Problems& problems) {
+  std::set<std::string> used;
+  for (const ServerConfig& server : config.servers) {
+    if (server.group) used.insert(*server.group);
+  }
+  std::set<std::string> names;
+  for (const GroupConfig& group : config.groups) {
+    if (group.name.empty()) continue;
+    if (!names.insert(group.name).second)
+      problems.add(config.file, group.line, fmt::format("[[group]] '{}' is declared twice", group.name));
+    if (!used.contains(group.name))
+      problems.add(config.file, group.line,
+                   fmt::format("[[group]] '{}': no [[server]] is in this group{}", group.name,
+                               did_you_mean(group.name, {used.begin(), used.end()})));
+  }
 }
 
 std::vector<Expectation> parse_expectations(const TomlValue& expect, const Config& config, Problems& problems) {
@@ -99,12 +132,17 @@ Config parse_config(const std::string& path, Problems& problems) {
     }
   }
   for (const ServerConfig& server : config.servers) {
-    if (server.replica_of && !names.contains(*server.replica_of)) {
+    if (server.replica_of && *server.replica_of == server.name) {
+      problems.add(path, server.line,
+                   fmt::format("[[server]] '{}': replica_of names the server itself; name its primary", server.name));
+    } else if (server.replica_of && !names.contains(*server.replica_of)) {
       problems.add(path, server.line,
                    fmt::format("[[server]] '{}': replica_of names no declared server '{}'{}", server.name,
                                *server.replica_of, did_you_mean(*server.replica_of, {names.begin(), names.end()})));
     }
   }
+  for (const TomlValue* table : reader.tables("group")) config.groups.push_back(parse_group(*table, path, problems));
+  check_groups(config, problems);
   for (const TomlValue* table : reader.tables("pool")) config.pools.push_back(*table);
   for (const TomlValue* table : reader.tables("waiver")) config.waivers.push_back(*table);
   if (const TomlValue* expect = reader.table("expect"))

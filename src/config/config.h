@@ -28,8 +28,17 @@ struct ServerConfig {
   std::optional<std::string> group;
   std::optional<std::string> environment;
   std::optional<std::int64_t> memory_bytes;
-  std::optional<std::string> service;  // managed, one of rules/services.toml
+  std::optional<std::string> service;     // managed, one of rules/services.toml
+  std::optional<std::string> upgrade_to;  // the next version, one of rules/defaults
+  int upgrade_to_line = 0;
   TomlMembers parameters;
+  int line = 0;
+};
+
+// What the servers of a group have in common.
+struct GroupConfig {
+  std::string name;
+  TomlMembers parameters;  // under a server's own
   int line = 0;
 };
 
@@ -50,6 +59,7 @@ struct Config {
   TomlMembers parameters;
   std::map<std::string, RuleSwitch> rules;
   std::vector<ServerConfig> servers;
+  std::vector<GroupConfig> groups;
   std::vector<TomlValue> pools;
   std::vector<TomlValue> waivers;
   std::vector<Expectation> expectations;

@@ -28,9 +28,12 @@ struct KnownIn {
 };
 
 struct KnownName {
-  std::string_view name;  // lower case
+  // In the entry itself: pointers to thousands of names would all be relocated, and their pages copied, at every start.
+  char text[64];
   KnownIn mysql;
   KnownIn mariadb;
+
+  [[nodiscard]] constexpr std::string_view name() const { return text; }  // lower case
 
   [[nodiscard]] constexpr const KnownIn& in(Flavor flavor) const { return flavor == Flavor::mysql ? mysql : mariadb; }
 };

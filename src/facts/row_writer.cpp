@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "facts/sqlite_check.h"
@@ -47,6 +48,16 @@ int bind(sqlite3_stmt* statement, int index, const Cell& cell, const std::string
   return sqlite3_bind_text64(statement, index, text.data() + cell.bits, cell.size, SQLITE_STATIC, SQLITE_UTF8);
 }
 
+// Where the system allows no more threads, rows are stored at once.
+template <typename Work>
+std::thread thread_or_none(Work work) {
+  try {
+    return std::thread(std::move(work));
+  } catch (const std::system_error&) {
+    return {};
+  }
+}
+
 }  // namespace
 
 RowWriter::~RowWriter() {
@@ -87,7 +98,9 @@ void RowWriter::store_rows(const RowBatch& batch, std::size_t begin, std::size_t
 
 void RowWriter::take(RowBatch& batch) noexcept {
   try {
-    if (thread_.joinable() || (behind_ && batch.cells.size() > kFewCells)) {
+    if (behind_ && batch.cells.size() > kFewCells && !thread_.joinable())
+      thread_ = thread_or_none([this] { store_queued(); });
+    if (thread_.joinable()) {
       const std::lock_guard lock(mutex_);
       RowBatch next;
       if (!spare_.empty()) {
@@ -97,7 +110,6 @@ void RowWriter::take(RowBatch& batch) noexcept {
       next.sql = batch.sql;
       next.width = batch.width;
       queue_.push_back(std::exchange(batch, std::move(next)));
-      if (!thread_.joinable()) thread_ = std::thread([this] { store_queued(); });
       changed_.notify_all();
     } else {
       store(batch);

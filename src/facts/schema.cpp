@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "facts/known_names.h"
 
@@ -16,7 +18,7 @@ void add_wide_columns(std::vector<Column>& columns, std::span<const KnownName> n
   for (const KnownName& known : names) {
     const bool mysql = known.mysql.known;
     const std::string_view where = mysql && known.mariadb.known ? "" : mysql ? "MySQL only" : "MariaDB only";
-    columns.push_back({known.name, "ANY", where});
+    columns.push_back({known.name(), "ANY", where});
   }
 }
 
@@ -45,6 +47,9 @@ std::vector<Table> make_tables() {
          "declared"},
         {"reachable", "INTEGER", "1 when a connection was made"},
         {"error", "TEXT", "why it could not be reached"},
+        {"error_kind", "TEXT",
+         "what kind of error it was: unreachable, timeout, refused credentials, ...; NULL when it was reached, or not "
+         "done in time"},
         {"door", "TEXT", "how the connection got in: normal, reserved slot, admin port or extra port"},
         {"tls_cipher", "TEXT", "cipher of this connection; empty without TLS"},
         {"account", "TEXT", "CURRENT_USER() of this connection"},
@@ -276,6 +281,14 @@ std::vector<Table> make_tables() {
         {"seconds_behind_source", "REAL", "NULL when the server says NULL: not replicating"},
         {"last_io_error", "TEXT", "the server's text"},
         {"last_sql_error", "TEXT", "the server's text"}}},
+      {"replicas",
+       "replication",
+       "Replicas of this server, where they were asked for (--with-replicas): a row for each that has registered, and "
+       "for each session to which the binary log is sent.",
+       {kServerId,
+        {"host", "TEXT", "its name or address; NULL: it does not say (report_host)"},
+        {"port", "INTEGER", "its port; NULL: not known"},
+        {"seen_in", "TEXT", "registered or sessions"}}},
       {"accounts",
        "accounts",
        "Accounts and their connection limits (mysql.user).",
@@ -319,6 +332,9 @@ std::vector<Table> make_tables() {
         {"longest_hold_time_s", "REAL", "NULL when not declared"},
         {"longest_query_s", "REAL", "NULL when not declared"},
         {"rolls_back_on_error", "INTEGER", "1 or 0"},
+        {"writes", "INTEGER", "1 when its borrowers write; NULL when not declared"},
+        {"reads_own_writes", "INTEGER",
+         "1 when its borrowers rely on seeing what the application has just written; NULL when not declared"},
         {"max_connections_per_process", "REAL", "most connections one process opens"},
         {"longest_unchecked_idle_s", "REAL", "longest idle time after which a connection is handed out unchecked"},
         {"longest_unchecked_idle_announced_s", "REAL",
@@ -397,6 +413,38 @@ std::vector<Table> make_tables() {
         {"restart", "INTEGER", "1 when a change needs a restart"},
         {"refused", "TEXT", "why this server would never take the value; NULL when it would"},
         {"declared_in", "TEXT", "file and line"}}},
+      {"group_setting",
+       "global_variables",
+       "What the servers of a group with one role and product have as a global variable, for what clients feel.",
+       {{"group_name", "TEXT", "as declared"},
+        {"role", "TEXT", "as declared; NULL when not declared"},
+        {"flavor", "TEXT", "mysql or mariadb"},
+        {"variable", "TEXT", "global variable; one character set is not two by its names"},
+        {"usual_value", "ANY", "what most of them have; NULL when as many have another one"},
+        {"usual_servers", "INTEGER", "how many have it"},
+        {"next_servers", "INTEGER", "how many have the value that comes next"},
+        {"all_servers", "INTEGER", "of which the value is known"},
+        {"told", "TEXT", "the values, and who has them"},
+        {"unread_servers", "INTEGER", "members in this run that could not be read"},
+        {"unread_names", "TEXT", "some of them"},
+        {"left_out_servers", "INTEGER", "members of dbaudit.toml that are not part of this run"}}},
+      {"upgrade",
+       "server",
+       "The next version of a server, where one is declared (upgrade_to).",
+       {{"target", "TEXT", "as declared, such as mysql-8.4"},
+        kServerId,
+        {"series", "TEXT", "its first two numbers, such as 8.4"},
+        {"all_known", "INTEGER", "1 when every variable of that version is in upgrade_variable, but those of plugins"},
+        {"refused", "TEXT", "why this server cannot be upgraded to it; NULL when it can"},
+        {"declared_in", "TEXT", "file and line"}}},
+      {"upgrade_variable",
+       "server",
+       "Variables of that next version, and those that it has no more. What plugins bring is not among them.",
+       {{"variable_name", "TEXT", "lower case"},
+        kServerId,
+        {"there", "INTEGER", "1 when the next version has it, 0 when only this server's version does"},
+        {"default_value", "ANY", "what the next version ships with; NULL when the machine decides, or not known"},
+        {"default_here", "ANY", "what this server's version ships with; NULL likewise"}}},
       {"pool_setting",
        "",
        "Every setting of every declared pool, with where its value came from.",
@@ -440,12 +488,28 @@ const Table* find_table(std::string_view name) {
 
 bool is_wide(const Table& table) { return table.columns.size() > 60; }
 
+bool has_one_row_a_server(const Table& table) {
+  return table.name == "server" || table.name == "global_variables" || table.name == "global_status" ||
+         table.name == "global_status_rate";
+}
+
+bool is_of_servers(const Table& table) {
+  return std::any_of(table.columns.begin(), table.columns.end(),
+                     [](const Column& column) { return column.name == kServerId.name; });
+}
+
+bool is_compared(const Table& table) {
+  return table.name == "server" || table.name == "fact_source" || table.name == "global_variables";
+}
+
 std::string create_table_sql(const Table& table) {
+  const bool is_keyed = has_one_row_a_server(table);
   std::string sql = "CREATE TABLE \"" + table.name + "\" (";
   for (const Column& column : table.columns) {
     if (&column != &table.columns.front()) sql += ", ";
     sql.append("\"").append(column.name).append("\"");
     if (column.type != "ANY") sql.append(" ").append(column.type);
+    if (is_keyed && column.name == kServerId.name) sql += " PRIMARY KEY";
   }
   return sql + ")";
 }

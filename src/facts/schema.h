@@ -9,7 +9,7 @@
 namespace dbaudit {
 
 // Raised whenever a table or column changes: a snapshot carries it.
-inline constexpr int kSchemaVersion = 3;
+inline constexpr int kSchemaVersion = 5;
 // PRAGMA application_id of a snapshot: "dbau".
 inline constexpr int kApplicationId = 0x64626175;
 
@@ -32,6 +32,12 @@ const std::vector<Table>& schema();
 const Table* find_table(std::string_view name);
 // One column for each variable or counter of any server.
 bool is_wide(const Table& table);
+// server_id is its key: joins on it would copy a row of a thousand columns into an index of their own otherwise.
+bool has_one_row_a_server(const Table& table);
+// Rows belong to servers; all others are declared for the whole run.
+bool is_of_servers(const Table& table);
+// What rules that compare servers may read: little, because a run keeps it of every server until the last one is read.
+bool is_compared(const Table& table);
 
 std::string create_table_sql(const Table& table);
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <limits>
 
 #include "base/text.h"
 #include "facts/schema.h"
@@ -15,7 +16,7 @@
 namespace dbaudit {
 namespace {
 
-// Facts belong to a server; what is declared does not.
+// Not what is worked out from facts and what is declared together.
 bool holds_facts(const Table& table) { return table.columns.front().name == "server_id"; }
 
 }  // namespace
@@ -37,11 +38,37 @@ void Store::copy_table(Store& from, const std::string& table, std::int64_t serve
   }
 }
 
-void Store::add_facts(Store& other) {
-  const std::int64_t offset = highest_server_id();
+void Store::copy_tables(Store& from, bool (*wanted)(const Table&), std::int64_t server_id_offset) {
   begin();
   for (const Table& table : schema()) {
-    if (holds_facts(table)) copy_table(other, table.name, offset);
+    if (wanted(table)) copy_table(from, table.name, server_id_offset);
+  }
+  commit();
+}
+
+void Store::add_facts(Store& other, std::optional<std::int64_t> server_id) {
+  copy_tables(other, holds_facts, server_id ? *server_id - 1 : highest_server_id());
+}
+
+void Store::add_compared_facts(Store& other, std::int64_t server_id) { copy_tables(other, is_compared, server_id - 1); }
+
+void Store::add_declared(Store& other) {
+  copy_tables(
+      other, [](const Table& table) { return !is_of_servers(table); }, 0);
+}
+
+void Store::remove_facts(std::int64_t server_id) {
+  begin();
+  for (const Table& table : schema()) {
+    if (holds_facts(table)) execute(fmt::format("DELETE FROM \"{}\" WHERE server_id = {}", table.name, server_id));
+  }
+  commit();
+}
+
+void Store::clear_facts() {
+  begin();
+  for (const Table& table : schema()) {
+    if (is_of_servers(table)) execute(fmt::format("DELETE FROM \"{}\"", table.name));
   }
   commit();
 }
@@ -150,22 +177,26 @@ std::string snapshot_fault(sqlite3* db, std::int64_t file_size) {
   // Without a server nothing would be judged, and that must not look like a pass. Every fact hangs on a server's id.
   return scalar(db,
                 "SELECT CASE WHEN count(*) = 0 THEN 'it holds no server' "
-                "WHEN count(DISTINCT server_id) < count(*) "
-                "OR sum(typeof(server_id) = 'integer' AND server_id BETWEEN 1 AND 1000000) < count(*) "
+                "WHEN sum(server_id BETWEEN 1 AND 1000000) < count(*) "
                 "THEN 'the ids of its servers make no sense' ELSE '' END FROM snapshot.server")
       .value_or("damaged or truncated");
 }
 
 }  // namespace
 
-Status Store::add_snapshot(const std::string& path) {
-  const auto refused = [&](const std::string& why) {
-    return Error{ErrorKind::bad_input, fmt::format("snapshot {}: {}", path, why),
-                 "Make it again with: dbaudit snapshot -o FILE"};
-  };
+namespace {
+
+Error refused_snapshot(const std::string& path, const std::string& why) {
+  return {ErrorKind::bad_input, fmt::format("snapshot {}: {}", path, why),
+          "Make it again with: dbaudit snapshot -o FILE"};
+}
+
+}  // namespace
+
+Result<std::vector<SnapshotServer>> Store::open_snapshot(const std::string& path) {
   struct stat info {};
-  if (stat(path.c_str(), &info) != 0) return refused(std::strerror(errno));
-  if (!S_ISREG(info.st_mode)) return refused("not a file");
+  if (stat(path.c_str(), &info) != 0) return refused_snapshot(path, std::strerror(errno));
+  if (!S_ISREG(info.st_mode)) return refused_snapshot(path, "not a file");
   std::string uri = "file:";
   for (const char c : path)
     uri += is_letter(c) || is_digit(c) || c == '/' || c == '.' ? std::string(1, c)
@@ -177,27 +208,69 @@ Status Store::add_snapshot(const std::string& path) {
   const int code = sqlite3_step(attach);
   const std::string attach_error = sqlite3_errmsg(db_.get());
   sqlite3_finalize(attach);
-  if (code != SQLITE_DONE) return refused(fmt::format("not a snapshot of dbaudit ({})", attach_error));
-
-  std::string fault = snapshot_fault(db_.get(), info.st_size);
-  if (fault.empty()) {
-    const std::int64_t offset = highest_server_id();
-    begin();
-    for (const Table& table : schema()) {
-      if (!holds_facts(table)) continue;  // declared tables come from this run's own files
-      std::string columns = fmt::format("server_id + {}", offset);
-      for (std::size_t i = 1; i < table.columns.size(); ++i) columns += fmt::format(", \"{}\"", table.columns[i].name);
-      const std::string sql =
-          fmt::format("INSERT INTO main.\"{0}\" SELECT {1} FROM snapshot.\"{0}\"", table.name, columns);
-      if (sqlite3_exec(db_.get(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
-        fault = fmt::format("damaged ({})", sqlite3_errmsg(db_.get()));
-        break;
-      }
-    }
-    commit();
+  if (code != SQLITE_DONE) return refused_snapshot(path, fmt::format("not a snapshot of dbaudit ({})", attach_error));
+  if (const std::string fault = snapshot_fault(db_.get(), info.st_size); !fault.empty()) {
+    close_snapshot();
+    return refused_snapshot(path, fault);
   }
+  open_snapshot_ = {path, {}};
+  std::vector<SnapshotServer> servers;
+  Query rows = query("SELECT server_id, name, taken_at FROM snapshot.server ORDER BY server_id");
+  Result<bool> more = rows.next();
+  for (; more && *more; more = rows.next())
+    servers.push_back({rows.integer(0).value_or(0), rows.text(1), rows.text(2)});
+  if (!more) {
+    rows.reset();
+    close_snapshot();
+    return refused_snapshot(path, fmt::format("damaged ({})", more.error().message));
+  }
+  return servers;
+}
+
+void Store::close_snapshot() {
+  open_snapshot_ = {};
   execute("DETACH snapshot");
-  if (!fault.empty()) return refused(fault);
+}
+
+std::pair<std::int64_t, std::int64_t> Store::snapshot_rows(const std::string& table, std::int64_t server_id) {
+  const auto [found, added] = open_snapshot_.rows.try_emplace(table);
+  if (added) {
+    Query ranges =
+        query(fmt::format("SELECT server_id, min(rowid), max(rowid) FROM snapshot.\"{}\" GROUP BY server_id", table));
+    Result<bool> more = ranges.next();
+    for (; more && *more; more = ranges.next())
+      found->second[ranges.integer(0).value_or(0)] = {ranges.integer(1).value_or(0), ranges.integer(2).value_or(0)};
+    if (!more) {  // looked for everywhere, so that who reads the rows meets the damage
+      open_snapshot_.rows.erase(found);
+      return {std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max()};
+    }
+  }
+  const auto range = found->second.find(server_id);
+  return range == found->second.end() ? std::pair<std::int64_t, std::int64_t>{1, 0} : range->second;
+}
+
+Status Store::add_from_snapshot(std::optional<std::int64_t> server_id) {
+  const std::int64_t offset = highest_server_id() + (server_id ? 1 - *server_id : 0);
+  std::string fault;
+  begin();
+  for (const Table& table : schema()) {
+    if (!holds_facts(table)) continue;  // declared tables come from this run's own files
+    std::string which = "1";
+    if (server_id) {
+      const auto [first, last] = snapshot_rows(table.name, *server_id);
+      which = fmt::format("rowid BETWEEN {} AND {} AND server_id = {}", first, last, *server_id);
+    }
+    std::string columns = fmt::format("server_id + {}", offset);
+    for (std::size_t i = 1; i < table.columns.size(); ++i) columns += fmt::format(", \"{}\"", table.columns[i].name);
+    const std::string sql =
+        fmt::format("INSERT INTO main.\"{0}\" SELECT {1} FROM snapshot.\"{0}\" WHERE {2}", table.name, columns, which);
+    if (sqlite3_exec(db_.get(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
+      fault = fmt::format("damaged ({})", sqlite3_errmsg(db_.get()));
+      break;
+    }
+  }
+  commit();
+  if (!fault.empty()) return refused_snapshot(open_snapshot_.path, fault);
   return success();
 }
 

@@ -122,19 +122,10 @@ Store::Store(Tables tables) {
     if (tables == Tables::all || !is_wide(table)) made.push_back(&table);
   }
   create_tables(made);
-  has_wide_tables_ = tables == Tables::all;
+  // SQLite reads the new schema when it is first asked for something: now, and not while a server waits.
+  static_cast<void>(query("SELECT 1 FROM server"));
   execute(fmt::format("PRAGMA application_id={}", kApplicationId));
   execute(fmt::format("PRAGMA user_version={}", kSchemaVersion));
-}
-
-void Store::make_wide_tables() {
-  if (has_wide_tables_) return;
-  std::vector<const Table*> wide;
-  for (const Table& table : schema()) {
-    if (is_wide(table)) wide.push_back(&table);
-  }
-  create_tables(wide);
-  has_wide_tables_ = true;
 }
 
 // SQLite parses a CREATE TABLE, writes it into its schema table, and parses it again from there: milliseconds for a

@@ -125,12 +125,24 @@ class Insert {
 // global_variables, global_status and global_status_rate have a thousand columns, which SQLite reads for milliseconds.
 enum class Tables { all, without_wide };
 
+// A server of a snapshot file.
+struct SnapshotServer {
+  std::int64_t server_id = 0;
+  std::string name;
+  std::string taken_at;
+};
+
+// A server's rows lie together in the file of whoever wrote it in turn; without an index, only that makes it possible
+// to read hundreds of servers one by one.
+struct OpenSnapshot {
+  std::string path;
+  std::map<std::string, std::map<std::int64_t, std::pair<std::int64_t, std::int64_t>>> rows;  // table, server: rowids
+};
+
 class Store {
  public:
   // Empty, in memory, with the schema. Snapshots and other stores fit into one with all tables only.
   explicit Store(Tables tables = Tables::all);
-  // Makes the wide tables, where the store was made without them.
-  void make_wide_tables();
 
   // An insert into these columns of `table`; all columns in schema order when none are named.
   Insert insert(const std::string& table, const std::vector<std::string>& columns = {});
@@ -149,21 +161,35 @@ class Store {
   // Runs one of dbaudit's own statements that returns no rows.
   void execute(const std::string& sql);
 
-  // Adds another store's facts under new server ids; not its declared tables.
-  void add_facts(Store& other);
+  // Adds another store's facts under new server ids, or its only server's under `server_id`; not its declared tables.
+  void add_facts(Store& other, std::optional<std::int64_t> server_id = {});
+  // Of these facts what rules that compare servers may read.
+  void add_compared_facts(Store& other, std::int64_t server_id);
+  void remove_facts(std::int64_t server_id);
+  // Adds another store's declared tables, and nothing else.
+  void add_declared(Store& other);
+  // Leaves the declared tables.
+  void clear_facts();
 
   // Whether a snapshot can be written there, before any work is done for it; leaves nothing behind.
   static Status check_snapshot_place(const std::string& path);
   // Writes the facts to a file that sqlite3 opens; replaces an existing file only when complete. Mode 0600.
   Status write_snapshot(const std::string& path);
-  // Adds the facts of a snapshot file. Its servers get new ids, so several can be added. A truncated, foreign or newer
+  // Opens a snapshot file, one at a time, until close_snapshot(), and says whose it is. A truncated, foreign or newer
   // file is refused.
-  Status add_snapshot(const std::string& path);
+  Result<std::vector<SnapshotServer>> open_snapshot(const std::string& path);
+  // Adds the facts of one server of the open snapshot, or of all, under new ids.
+  Status add_from_snapshot(std::optional<std::int64_t> server_id = {});
+  void close_snapshot();
 
  private:
   void create_tables(const std::vector<const Table*>& tables);
   std::int64_t highest_server_id();
   void copy_table(Store& from, const std::string& table, std::int64_t server_id_offset);
+  void copy_tables(Store& from, bool (*wanted)(const Table&), std::int64_t server_id_offset);
+
+  // First and last rowid of a server's rows in a table of the open snapshot.
+  std::pair<std::int64_t, std::int64_t> snapshot_rows(const std::string& table, std::int64_t server_id);
 
   struct Close {
     void operator()(sqlite3* db) const;
@@ -172,7 +198,7 @@ class Store {
   std::unique_ptr<KeptStatements> kept_ =
       std::make_unique<KeptStatements>();  // a place that stays when the store moves
   std::unique_ptr<RowWriter> writer_;
-  bool has_wide_tables_ = false;
+  OpenSnapshot open_snapshot_;
 };
 
 }  // namespace dbaudit

@@ -153,7 +153,8 @@ class Search {
     for (const LockQueue* queue : mystery_.queues) {
       if (queue->object.type != lock.object_type) continue;
       const bool named = !queue->object.name.empty();
-      if (named && (queue->object.schema != lock.schema || queue->object.name != lock.name)) continue;
+      if ((named || !queue->object.schema.empty()) && queue->object.schema != lock.schema) continue;
+      if (named && queue->object.name != lock.name) continue;
       const bool in_the_way = queue->requested.empty() || conflict_with_granted(lock.object_type, queue->requested,
                                                                                 lock.lock_type) == Conflict::conflict;
       const bool strong = lock.lock_type != "SHARED_READ" && lock.lock_type != "SHARED_WRITE" &&

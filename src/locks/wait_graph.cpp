@@ -487,7 +487,7 @@ class Builder {
     } else if (wait.objects.size() == 1 || (!wait.objects.empty() && wait.object_type == "BACKUP")) {
       ask(wait.node, wait.objects.front(), wait.types.front(), false);
     } else {
-      ask(wait.node, {wait.object_type, "", ""}, "", false);
+      ask(wait.node, {wait.object_type, wait.hidden.schema, ""}, "", false);
     }
   }
 

@@ -69,7 +69,9 @@ const std::vector<std::string> kChangeable{"library",
                                            "longest_think_time",
                                            "longest_hold_time",
                                            "longest_query",
-                                           "rolls_back_on_error"};
+                                           "rolls_back_on_error",
+                                           "writes",
+                                           "reads_own_writes"};
 
 // "8" and "true" as TOML would have them; anything else is text.
 TomlValue scalar(const std::string& text, int line) {
@@ -148,6 +150,8 @@ Pool parse_pool(const TomlValue& declared, const std::string& file, const std::v
   pool.longest_hold_time = positive_duration(reader, "longest_hold_time");
   pool.longest_query = positive_duration(reader, "longest_query");
   pool.rolls_back_on_error = reader.boolean("rolls_back_on_error").value_or(true);
+  pool.writes = reader.boolean("writes");
+  pool.reads_own_writes = reader.boolean("reads_own_writes");
   for (const char* key : {"import", "import_name", "import_profile"}) reader.value(key);  // import_into.h
   if (const TomlValue* settings = reader.table("settings")) {
     flatten(*settings->get<TomlMembers>(), "", pool.settings);

@@ -176,6 +176,12 @@ std::string header(const PoolRow& pool) {
   out += block("", 2, fmt::format("talks to {}", server.empty() ? "the server of the run" : server));
   const std::string driver = pool.text("driver");
   if (!driver.empty()) out += block("", 2, fmt::format("driver {}", driver));
+  const auto declared = [&pool](std::string_view column) {
+    const std::optional<double> flag = number_of(pool.at(column));
+    return !flag ? "not declared" : *flag != 0 ? "yes" : "no";
+  };
+  out += block("", 2,
+               fmt::format("writes: {}; reads its own writes: {}", declared("writes"), declared("reads_own_writes")));
   return out;
 }
 

@@ -238,6 +238,7 @@ class Resolver {
 }  // namespace
 
 void add_pool_limits(Store& store) {
+  store.execute("DELETE FROM pool_limits");
   const std::map<std::string, Sessions> pools = read_pools(store);
   if (pools.empty()) return;
   const std::vector<Server> servers = read_servers(store);

@@ -7,8 +7,8 @@
 
 namespace dbaudit {
 
-// One row for each pool and each server that it talks to and whose variables were read. Call it once, when all facts
-// are there and before rules are judged.
+// One row for each pool and each server that it talks to and whose variables were read, as they are now; what was in
+// the table before is gone.
 void add_pool_limits(Store& store);
 
 }  // namespace dbaudit

@@ -67,6 +67,8 @@ struct Pool {
   std::optional<Seconds> longest_hold_time;
   std::optional<Seconds> longest_query;
   bool rolls_back_on_error = true;
+  std::optional<bool> writes;            // whether its borrowers write; readOnly of a library only asks the driver
+  std::optional<bool> reads_own_writes;  // whether they rely on seeing what the application has just written
 
   std::vector<DeclaredSetting> settings;           // in order of lines
   std::vector<DeclaredSetting> changed_settings;   // proposed; they win over `settings`

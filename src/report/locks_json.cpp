@@ -1,161 +1,142 @@
 // The public contract's dbaudit/locks/1.
-#include <nlohmann/json.hpp>
-
-#include "base/text.h"
-#include "report/json_value.h"
+#include "report/json_writer.h"
 #include "report/locks.h"
 
 namespace dbaudit {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr std::size_t kMostBlockers = 50;
-
-// An object that will have so many members: one that grows copies what it has, with all that is inside.
-Json object_of(std::size_t members) {
-  Json out = Json::object();
-  out.get_ref<Json::object_t&>().reserve(members);
-  return out;
-}
-
-template <typename T>
-Json or_null(const std::optional<T>& value) {
-  if (!value) return nullptr;
-  if constexpr (std::is_same_v<T, std::string>) {
-    return valid_utf8(*value);
-  } else {
-    return json_value(*value);
-  }
-}
-Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(valid_utf8(text)); }
-Json flag_or_null(const std::optional<bool>& flag) { return flag ? Json(*flag) : Json(nullptr); }
 
 class Writer {
  public:
   explicit Writer(const LockReport& report) : report_(report) {}
 
-  Json run() {
-    Json waits = Json::array();
-    waits.get_ref<Json::array_t&>().reserve(report_.shown.size());
-    for (const std::size_t w : report_.shown) waits.push_back(wait(report_.graph.waits[w]));
-    Json cycles = Json::array();
-    for (const auto& cycle : report_.cycles) {
-      Json ids = Json::array();
-      for (const std::size_t node : cycle) ids.push_back(connection_id(node));
-      cycles.push_back(std::move(ids));
-    }
-    const LockFacts& facts = report_.facts;
-    Json out = object_of(11);
-    out["schema"] = "dbaudit/locks/1";
-    out["server"] = {{"name", valid_utf8(report_.server_name)},
-                     {"flavor", to_string(facts.version.flavor)},
-                     {"version", to_string(facts.version.version)},
-                     {"taken_at", report_.taken_at},
-                     {"collect_ms", or_null(report_.collect_ms)}};
-    out["method"] = to_string(report_.method);
-    out["better_view"] = or_null(report_.better_view);
-    out["complete"] = report_.complete;
-    out["sources"] = sources();
-    out["waits"] = std::move(waits);
-    out["roots"] = roots(report_.roots, false);
-    out["suspects"] = roots(report_.suspects, true);
-    out["cycles"] = std::move(cycles);
-    if (!report_.only_for.empty()) out["waits_elsewhere"] = report_.elsewhere;
-    return out;
+  std::string run() {
+    json_.object([this] {
+      json_.member("schema", "dbaudit/locks/1");
+      server();
+      json_.member("method", to_string(report_.method));
+      json_.member("better_view", report_.better_view);
+      json_.member("complete", report_.complete);
+      sources();
+      json_.array("waits", report_.shown, [this](std::size_t w) { wait(report_.graph.waits[w]); });
+      roots("roots", report_.roots, false);
+      roots("suspects", report_.suspects, true);
+      json_.array("cycles", report_.cycles, [this](const std::vector<std::size_t>& cycle) {
+        json_.array(cycle, [this](std::size_t node) { json_.value(connection_id(node)); });
+      });
+      if (!report_.only_for.empty()) json_.member("waits_elsewhere", report_.elsewhere);
+    });
+    return json_.text();
   }
 
  private:
-  [[nodiscard]] Json connection_id(std::size_t node) const { return or_null(report_.graph.nodes[node].connection_id); }
+  [[nodiscard]] const std::optional<std::int64_t>& connection_id(std::size_t node) const {
+    return report_.graph.nodes[node].connection_id;
+  }
 
   [[nodiscard]] const LockSession* session(std::size_t node) const {
     const auto index = report_.graph.nodes[node].session;
     return index ? &report_.facts.sessions[*index] : nullptr;
   }
 
-  [[nodiscard]] Json sources() const {
-    Json out = Json::array();
-    for (const SourceStatus& source : report_.facts.sources) {
-      out.push_back({{"source", source.source},
-                     {"status", source.status},
-                     {"rows", or_null(source.rows)},
-                     {"reason", or_null(source.reason)},
-                     {"remedy", or_null(source.remedy)}});
-    }
-    return out;
+  void server() {
+    json_.object("server", [this] {
+      json_.member("name", report_.server_name);
+      json_.member("flavor", to_string(report_.facts.version.flavor));
+      json_.member("version", to_string(report_.facts.version.version));
+      json_.member("taken_at", report_.taken_at);
+      json_.member("collect_ms", report_.collect_ms);
+    });
   }
 
-  [[nodiscard]] Json wait(const LockWait& wait) const {
+  void sources() {
+    json_.objects("sources", report_.facts.sources, [this](const SourceStatus& source) {
+      json_.member("source", source.source);
+      json_.member("status", source.status);
+      json_.member("rows", source.rows);
+      json_.member("reason", source.reason);
+      json_.member("remedy", source.remedy);
+    });
+  }
+
+  void object_members(const LockObject& object) {
+    json_.text_or_null("object_type", object.type);
+    json_.text_or_null("object_schema", object.schema);
+    json_.text_or_null("object_name", object.name);
+  }
+
+  void wait(const LockWait& wait) {
     const LockQueue& queue = report_.graph.queues[wait.queue];
     const LockSession* asking = session(wait.node);
-    Json blocked_by = Json::array();
-    for (const Blocker* blocker : blockers_of(report_.graph, wait, kMostBlockers)) {
-      Json& entry = blocked_by.emplace_back(object_of(5));
-      entry["connection_id"] = connection_id(blocker->node);
-      entry["lock"] = text_or_null(blocker->lock);
-      entry["how"] = to_string(blocker->how);
-      entry["certainty"] = to_string(blocker->certainty);
-      if (blocker->certainty == Certainty::inferred) entry["inferred_from"] = blocker->inferred_from;
-    }
-    Json out = object_of(14);  // member by member: for hundreds of waits an initializer list costs milliseconds more
-    out["connection_id"] = connection_id(wait.node);
-    out["kind"] = to_string(queue.kind);
-    out["object_type"] = text_or_null(queue.object.type);
-    out["object_schema"] = text_or_null(queue.object.schema);
-    out["object_name"] = text_or_null(queue.object.name);
-    out["requested"] = text_or_null(queue.requested);
-    out["wait_seconds"] = or_null(wait.wait_s);
-    out["wait_seconds_is"] = wait.wait_s ? Json(wait.wait_is_exact ? "exact" : "at_most") : Json(nullptr);
-    out["brief"] = is_brief(report_, wait);
-    out["user"] = asking ? or_null(asking->user) : Json(nullptr);
-    out["host"] = asking ? or_null(asking->host) : Json(nullptr);
-    out["statement"] = asking ? or_null(asking->info) : Json(nullptr);
-    out["blocked_by"] = std::move(blocked_by);
-    out["blocked_by_count"] = count_blockers(report_.graph, wait);
-    if (queue.one_of_them) out["blocked_by_one_of_them"] = true;
-    return out;
+    const LockSession nobody;
+    if (asking == nullptr) asking = &nobody;
+    json_.object([&] {
+      json_.member("connection_id", connection_id(wait.node));
+      json_.member("kind", to_string(queue.kind));
+      object_members(queue.object);
+      json_.text_or_null("requested", queue.requested);
+      json_.member("wait_seconds", wait.wait_s);
+      json_.text_or_null("wait_seconds_is", !wait.wait_s ? "" : wait.wait_is_exact ? "exact" : "at_most");
+      json_.member("brief", is_brief(report_, wait));
+      json_.member("user", asking->user);
+      json_.member("host", asking->host);
+      json_.member("statement", asking->info);
+      json_.array("blocked_by", blockers_of(report_.graph, wait, kMostBlockers),
+                  [this](const Blocker* blocker) { blocked_by(*blocker); });
+      json_.member("blocked_by_count", count_blockers(report_.graph, wait));
+      if (queue.one_of_them) json_.member("blocked_by_one_of_them", true);
+    });
   }
 
-  [[nodiscard]] Json roots(const std::vector<LockRoot>& list, bool suspects) const {
-    Json out = Json::array();
-    for (const LockRoot& root : list) {
-      const LockSession* owner = session(root.node);
-      Json holds = Json::array();
-      for (const RootLock& lock : root.holds) {
-        holds.push_back({{"object_type", text_or_null(lock.object.type)},
-                         {"object_schema", text_or_null(lock.object.schema)},
-                         {"object_name", text_or_null(lock.object.name)},
-                         {"lock", text_or_null(lock.lock)}});
-      }
-      Json entry{{"connection_id", connection_id(root.node)},
-                 {"xid", or_null(root.xid)},
-                 {"state", root.state},
-                 {"user", owner ? or_null(owner->user) : Json(nullptr)},
-                 {"host", owner ? or_null(owner->host) : Json(nullptr)},
-                 {"program_name", or_null(root.program_name)},
-                 {"human", flag_or_null(root.human)},
-                 {"blocks", root.blocks},
-                 {"blocks_directly", root.blocks_directly},
-                 {"transaction_seconds", or_null(root.transaction_s)},
-                 {"idle_seconds", or_null(root.idle_s)},
-                 {"rows_modified", or_null(root.rows_modified)},
-                 {"last_statement", or_null(root.last_statement)},
-                 {"holds", std::move(holds)},
-                 {"certainty", to_string(root.certainty)},
-                 {"cycle", root.cycle},
-                 {"remedy", text_or_null(root.remedy)},
-                 {"prevention", or_null(root.prevention)}};
-      if (suspects || !root.reason.empty()) entry["reason"] = root.reason;
-      out.push_back(std::move(entry));
-    }
-    return out;
+  void blocked_by(const Blocker& blocker) {
+    json_.object([&] {
+      json_.member("connection_id", connection_id(blocker.node));
+      json_.text_or_null("lock", blocker.lock);
+      json_.member("how", to_string(blocker.how));
+      json_.member("certainty", to_string(blocker.certainty));
+      if (blocker.certainty == Certainty::inferred) json_.member("inferred_from", blocker.inferred_from);
+    });
+  }
+
+  void roots(std::string_view name, const std::vector<LockRoot>& list, bool suspects) {
+    json_.objects(name, list, [&](const LockRoot& root) { root_members(root, suspects); });
+  }
+
+  void root_members(const LockRoot& root, bool suspects) {
+    const LockSession* owner = session(root.node);
+    const LockSession nobody;
+    if (owner == nullptr) owner = &nobody;
+    json_.member("connection_id", connection_id(root.node));
+    json_.member("xid", root.xid);
+    json_.member("state", root.state);
+    json_.member("user", owner->user);
+    json_.member("host", owner->host);
+    json_.member("program_name", root.program_name);
+    json_.member("human", root.human);
+    json_.member("blocks", root.blocks);
+    json_.member("blocks_directly", root.blocks_directly);
+    json_.member("transaction_seconds", root.transaction_s);
+    json_.member("idle_seconds", root.idle_s);
+    json_.member("rows_modified", root.rows_modified);
+    json_.member("last_statement", root.last_statement);
+    json_.objects("holds", root.holds, [this](const RootLock& lock) {
+      object_members(lock.object);
+      json_.text_or_null("lock", lock.lock);
+    });
+    json_.member("certainty", to_string(root.certainty));
+    json_.member("cycle", root.cycle);
+    json_.text_or_null("remedy", root.remedy);
+    json_.member("prevention", root.prevention);
+    if (suspects || !root.reason.empty()) json_.member("reason", root.reason);
   }
 
   const LockReport& report_;
+  JsonWriter json_;
 };
 
 }  // namespace
 
-std::string render_locks_json(const LockReport& report) { return json_text(Writer(report).run()); }
+std::string render_locks_json(const LockReport& report) { return Writer(report).run(); }
 
 }  // namespace dbaudit

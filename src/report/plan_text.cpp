@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/text.h"
 #include "base/units.h"
@@ -22,6 +23,16 @@ std::string value_text(const Value& value) {
   return is_null(value) ? "unknown" : printable(bounded(text_of(value), 120));
 }
 
+std::string in_shell(const std::string& word) {
+  const auto plain = [](char c) {
+    return is_letter(c) || is_digit(c) || std::string_view("-_.:").find(c) != std::string_view::npos;
+  };
+  if (std::all_of(word.begin(), word.end(), plain)) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
+}
+
 void write_findings(std::string& out, const std::vector<RuleResult>& findings, std::size_t width) {
   for (const RuleResult& finding : findings) {
     paragraph(out, fmt::format("     {} ", finding.rule), fmt::format("{}: {}", finding.subject, finding.message),
@@ -29,9 +40,25 @@ void write_findings(std::string& out, const std::vector<RuleResult>& findings, s
   }
 }
 
+// A command for each server, because a value is one server's.
+void write_verification(std::string& out, const std::vector<VariableStep>& variables, std::size_t width) {
+  std::vector<const VariableStep*> servers;
+  std::map<std::string, std::vector<std::string>> names;  // of variables, by server
+  for (const VariableStep& variable : variables) {
+    if (!names.contains(variable.server)) servers.push_back(&variable);
+    names[variable.server].push_back(variable.variable);
+  }
+  if (!servers.empty()) out += "   verify\n";
+  for (const VariableStep* first : servers)
+    paragraph(
+        out, "     ",
+        fmt::format("dbaudit query{} 'SELECT {} FROM global_variables'",
+                    first->declared ? " --server " + in_shell(first->server) : "", join(names[first->server], ", ")),
+        width);
+}
+
 void write_server_step(std::string& out, const PlanStep& step, std::size_t width) {
   std::string server;
-  std::vector<std::string> names;
   for (const ResizeStep& resize : step.resizes) {
     const auto size = [](std::int64_t bytes) { return format_bytes(static_cast<double>(bytes)); };
     paragraph(out, "   ",
@@ -51,11 +78,8 @@ void write_server_step(std::string& out, const PlanStep& step, std::size_t width
                                              : ""),
               width);
     for (const std::string& command : variable.commands()) paragraph(out, "       ", command, width);
-    names.push_back(variable.variable);
   }
-  if (names.empty()) return;
-  out += "   verify\n";
-  paragraph(out, "     ", fmt::format("dbaudit query 'SELECT {} FROM global_variables'", join(names, ", ")), width);
+  write_verification(out, step.variables, width);
 }
 
 void write_pool_step(std::string& out, const PlanStep& step, std::size_t width) {

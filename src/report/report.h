@@ -18,5 +18,9 @@ std::string render_text(const AuditResult& audit, const TextOptions& options);
 
 // The public contract's dbaudit/audit/1.
 std::string render_json(const AuditResult& audit);
+// The same as lines, of which each is an object with a "type": the servers and results of a part of an audit as soon
+// as they are there, and in the end its unused waivers and the summary.
+std::string render_json_lines(const AuditResult& part);
+std::string render_json_summary(const AuditResult& audit);
 
 }  // namespace dbaudit

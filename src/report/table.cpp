@@ -1,10 +1,9 @@
 #include "report/table.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "report/json_value.h"
+#include "report/json_writer.h"
 
 namespace dbaudit {
 namespace {
@@ -67,13 +66,18 @@ std::string render_csv(const ResultTable& table, bool for_terminal) {
 }
 
 std::string render_rows_json(const ResultTable& table) {
-  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
-  for (const auto& row : table.rows) {
-    nlohmann::ordered_json object = nlohmann::ordered_json::object();
-    for (std::size_t i = 0; i < row.size(); ++i) object[table.columns[i]] = json_value(row[i]);
-    rows.push_back(std::move(object));
-  }
-  return json_text(rows);
+  JsonWriter json;
+  const auto& names = table.columns;
+  json.array(table.rows, [&](const std::vector<Value>& row) {
+    json.object([&] {
+      for (std::size_t i = 0; i < row.size(); ++i) {
+        // Of columns of one name the last.
+        const auto behind = names.begin() + static_cast<std::ptrdiff_t>(i) + 1;
+        if (std::find(behind, names.end(), names[i]) == names.end()) json.member(names[i], row[i]);
+      }
+    });
+  });
+  return json.text();
 }
 
 }  // namespace dbaudit

@@ -47,6 +47,26 @@ void check_templates(const Rule& rule, const std::optional<std::vector<std::stri
   }
 }
 
+// TABLE, and COLUMN or "".
+std::pair<std::string, std::string> table_and_column(const std::string& name) {
+  const std::size_t dot = std::min(name.find('.'), name.size());
+  return {name.substr(0, dot), name.substr(std::min(dot + 1, name.size()))};
+}
+
+void check_only_with(const Rule& rule, const SqlCheck& check, Problems& problems) {
+  for (const std::string& name : rule.only_with) {
+    const std::pair<std::string, std::string> wanted = table_and_column(name);
+    const bool read = std::any_of(check.reads.begin(), check.reads.end(), [&wanted](const auto& of) {
+      return of.first == wanted.first && (wanted.second.empty() || of.second == wanted.second);
+    });
+    const Table* known = find_table(wanted.first);
+    if (!read || known == nullptr || !is_of_servers(*known))
+      problems.add(
+          rule.file, rule.line,
+          fmt::format("rule {}: 'only_with' names '{}', which its statement does not read of a server", rule.id, name));
+  }
+}
+
 void check_statement(const Rule& rule, const Query& query, const SqlCheck& check, Problems& problems) {
   const auto problem = [&](const std::string& text) {
     problems.add(rule.file, rule.sql_line, fmt::format("rule {}: {}", rule.id, text));
@@ -72,6 +92,8 @@ void check_statement(const Rule& rule, const Query& query, const SqlCheck& check
   for (const auto& [table, column] : check.reads) {
     const Table* known_table = find_table(table);
     std::string source = known_table->source;
+    if (rule.compares_servers && is_of_servers(*known_table) && !is_compared(*known_table))
+      problem(fmt::format("it compares servers, and table '{}' of other servers is not kept for that", table));
     if (table.starts_with("pool")) read_sources.insert("pool");
     if (source.empty()) continue;
     read_sources.insert(source);
@@ -138,7 +160,6 @@ void check_rules(std::vector<Rule>& rules, Store& store, Problems& problems) {
       check_templates(rule, std::nullopt, problems);
       continue;
     }
-    store.make_wide_tables();
     SqlCheck check;
     Result<Query> query = store.untrusted_query(rule.sql, kWorkLimitOnNothing, check);
     if (!query) {
@@ -148,6 +169,7 @@ void check_rules(std::vector<Rule>& rules, Store& store, Problems& problems) {
       continue;
     }
     check_statement(rule, *query, check, problems);
+    check_only_with(rule, check, problems);
     check_templates(rule, query->columns(), problems);
     bind_parameters(*query, rule, 0, {});
     Result<bool> more = true;
@@ -184,7 +206,8 @@ class Judge {
       not_applicable("no pool is declared for this server");
       return std::move(results_);
     }
-    if (!sources_observed() || !judge_rows(overrides)) return std::move(results_);
+    if (!sources_observed()) return std::move(results_);
+    if (has_anything() && !judge_rows(overrides)) return std::move(results_);
     for (const SourceState* source : partial_) {
       unknown(fmt::format("only a part was seen of {}: {}", source->source, source->reason.value_or("no reason given")),
               source->remedy.value_or(""), source->curable);
@@ -254,6 +277,20 @@ class Judge {
       if (state->status == "partial") partial_.push_back(state);
     }
     return true;
+  }
+
+  // False when the statement would find nothing.
+  bool has_anything() {
+    if (rule_.only_with.empty()) return true;
+    std::string sql;
+    for (const std::string& name : rule_.only_with) {
+      const auto [table, column] = table_and_column(name);
+      sql += fmt::format("{} EXISTS (SELECT 1 FROM \"{}\" WHERE server_id = :id{})", sql.empty() ? "SELECT" : " OR",
+                         table, column.empty() ? "" : fmt::format(" AND \"{}\" IS NOT NULL", column));
+    }
+    Query query = store_.query(sql);
+    query.bind("id", server_.server_id);
+    return query.next().value() && query.integer(0) == 1;
   }
 
   // Whether the server has the variable, whatever its value.
@@ -359,6 +396,18 @@ class Judge {
   std::vector<RuleResult> results_;
 };
 
+ParameterValues parameters_of(const AuditedServer& server, const JudgeRequest& request) {
+  ParameterValues parameters = request.parameters;
+  const auto add = [&parameters](const std::map<std::string, ParameterValues>& all, const std::string& whose) {
+    const auto own = all.find(whose);
+    if (own == all.end()) return;
+    for (const auto& [name, value] : own->second) parameters[name] = value;
+  };
+  if (server.group) add(request.group_parameters, *server.group);
+  add(request.server_parameters, server.name);
+  return parameters;
+}
+
 }  // namespace
 
 std::vector<RuleResult> judge(const Rule& rule, Store& store, const AuditedServer& server,
@@ -366,26 +415,31 @@ std::vector<RuleResult> judge(const Rule& rule, Store& store, const AuditedServe
   return Judge(rule, store, server, deadline).run(overrides);
 }
 
-AuditResult judge_all(const std::vector<Rule>& rules, Store& store, const JudgeRequest& request,
-                      std::map<std::string, double>* timings) {
+std::vector<RuleResult> judge_server(const std::vector<Rule>& rules, Which which, Store& store,
+                                     const AuditedServer& server, const JudgeRequest& request, Timings* timings) {
+  const ParameterValues parameters = parameters_of(server, request);
+  std::vector<RuleResult> results;
+  for (const Rule& rule : rules) {
+    if (which != Which::all && rule.compares_servers != (which == Which::comparing)) continue;
+    const auto begin = std::chrono::steady_clock::now();
+    std::vector<RuleResult> found = judge(rule, store, server, parameters, request.deadline);
+    results.insert(results.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
+    if (timings != nullptr)
+      (*timings)[rule.id] +=
+          std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+  }
+  return results;
+}
+
+AuditResult judge_all(const std::vector<Rule>& rules, Store& store, const JudgeRequest& request) {
   AuditResult audit;
   audit.servers = audited_servers(store);
   Query taken_at = store.query("SELECT min(taken_at) FROM server");
   if (taken_at.next().value()) audit.taken_at = taken_at.text(0);
   for (const AuditedServer& server : audit.servers) {
-    ParameterValues parameters = request.parameters;
-    if (const auto own = request.server_parameters.find(server.name); own != request.server_parameters.end()) {
-      for (const auto& [name, value] : own->second) parameters[name] = value;
-    }
-    for (const Rule& rule : rules) {
-      const auto begin = std::chrono::steady_clock::now();
-      std::vector<RuleResult> results = judge(rule, store, server, parameters, request.deadline);
-      if (timings != nullptr)
-        (*timings)[rule.id] +=
-            std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
-      audit.results.insert(audit.results.end(), std::make_move_iterator(results.begin()),
-                           std::make_move_iterator(results.end()));
-    }
+    std::vector<RuleResult> found = judge_server(rules, Which::all, store, server, request);
+    audit.results.insert(audit.results.end(), std::make_move_iterator(found.begin()),
+                         std::make_move_iterator(found.end()));
   }
   return audit;
 }

@@ -31,14 +31,21 @@ std::vector<RuleResult> judge(
     const Rule& rule, Store& store, const AuditedServer& server, const ParameterValues& overrides,
     std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max());
 
+enum class Which { all, of_one_server, comparing };  // rules; comparing: Rule::compares_servers
+using Timings = std::map<std::string, double>;       // milliseconds by rule
+
 struct JudgeRequest {
   ParameterValues parameters;                                // for all servers
-  std::map<std::string, ParameterValues> server_parameters;  // by server name, over `parameters`
+  std::map<std::string, ParameterValues> group_parameters;   // by group, over `parameters`
+  std::map<std::string, ParameterValues> server_parameters;  // by server name, over those of its group
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();  // rules stop here
 };
-// `timings`, when given, gets the milliseconds that each rule took on all servers together.
-AuditResult judge_all(const std::vector<Rule>& rules, Store& store, const JudgeRequest& request,
-                      std::map<std::string, double>* timings = nullptr);
+// All rules, or a part of them, on one server, in the order of the rules. `timings`, when given, is added to.
+std::vector<RuleResult> judge_server(const std::vector<Rule>& rules, Which which, Store& store,
+                                     const AuditedServer& server, const JudgeRequest& request,
+                                     Timings* timings = nullptr);
+// All rules on every server of `store`.
+AuditResult judge_all(const std::vector<Rule>& rules, Store& store, const JudgeRequest& request);
 
 // Runs the tests inside a rule's file. Returns what went wrong, one line each; empty when all passed.
 std::vector<std::string> run_rule_tests(const Rule& rule);

@@ -28,6 +28,7 @@ struct VariableStep {
   bool restart = false;        // the variable is read only there
   bool session_scope = false;  // sessions that are open keep their own value
   bool by_resize = false;      // a managed service changes it with the size of the machine
+  bool declared = false;       // the server is one of dbaudit.toml, so that --server names it
 
   // SQL and option-file lines that make the change, as this server takes them.
   [[nodiscard]] std::vector<std::string> commands() const;

@@ -56,8 +56,8 @@ int exit_code(const AuditResult& audit, const Verdict& verdict) {
 
 std::vector<AuditedServer> audited_servers(Store& store) {
   std::vector<AuditedServer> servers;
-  Query rows =
-      store.query("SELECT server_id, name, flavor, version, reachable, error, door FROM server ORDER BY server_id");
+  Query rows = store.query(
+      "SELECT server_id, name, flavor, version, reachable, error, door, group_name FROM server ORDER BY server_id");
   Query sources =
       store.query("SELECT source, status, reason, remedy, curable, rows FROM fact_source WHERE server_id = :server_id");
   while (rows.next().value()) {
@@ -75,6 +75,7 @@ std::vector<AuditedServer> audited_servers(Store& store) {
       server.error = "its version is not known";
     }
     server.door = rows.optional_text(6);
+    server.group = rows.optional_text(7);
     sources.reset();
     sources.bind("server_id", server.server_id);
     while (sources.next().value()) {

@@ -72,6 +72,7 @@ struct SourceState {
 struct AuditedServer {
   std::int64_t server_id = 0;
   std::string name;
+  std::optional<std::string> group;
   std::optional<ServerVersion> version;
   bool reachable = false;
   std::optional<std::string> error;

@@ -4,10 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <future>
-#include <iterator>
 #include <map>
-#include <span>
 
 #include "base/text.h"
 #include "facts/schema.h"
@@ -144,11 +141,17 @@ void check_sources(const std::vector<std::string>& names, const char* key, TomlR
   }
 }
 
+bool is_named_after(const std::filesystem::path& file, std::string_view rule) {
+  return file.filename().string().starts_with(fmt::format("{}-", rule));
+}
+
+std::string category_of(const std::filesystem::path& file) { return file.parent_path().filename().string(); }
+
 Rule parse_rule(const TomlValue& root, const std::filesystem::path& path, Problems& all_problems) {
   Rule rule;
   Problems problems;
   rule.file = path.string();
-  rule.category = path.parent_path().filename().string();
+  rule.category = category_of(path);
   const TomlMembers* members = root.get<TomlMembers>();
   for (const auto& [key, value] : *members) {
     if (key == "id" && value.get<std::string>() != nullptr) rule.id = *value.get<std::string>();
@@ -158,7 +161,7 @@ Rule parse_rule(const TomlValue& root, const std::filesystem::path& path, Proble
   rule.line = reader.line_of("id");
   if (!rule.id.empty() && !is_rule_id(rule.id))
     reader.problem("id", "'id' must be capital letters and three digits, such as POOL001");
-  if (!rule.id.empty() && path.filename().string().rfind(rule.id + "-", 0) != 0) {
+  if (!rule.id.empty() && !is_named_after(path, rule.id)) {
     reader.problem("id", fmt::format("the file must be named {}-something.toml", rule.id));
   }
   rule.title = reader.required_text("title");
@@ -189,15 +192,17 @@ Rule parse_rule(const TomlValue& root, const std::filesystem::path& path, Proble
   rule.sql = reader.required_text("sql");
   rule.sql_line = reader.line_of("sql");
   if (rule.sql.find('\n') != std::string::npos) ++rule.sql_line;  // its text begins on the line below the quotes
+  rule.only_with = reader.texts("only_with");
   rule.nothing_to_judge = reader.text("nothing_to_judge").value_or("");
   rule.message = reader.required_text("message");
   rule.remedy = reader.required_text("remedy");
   rule.rationale = reader.required_text("rationale");
   rule.references = reader.texts("references");
   if (rule.references.empty()) reader.problem("references", "'references' must name at least one source");
-  rule.hazard =
-      reader.one_of("hazard", {"dead_handout", "dead_return", "noisy_close", "killed_in_transaction", "refused",
-                               "exhausted", "churn", "silent_drop", "clamped", "order", "isolation"});
+  rule.hazard = reader.one_of(
+      "hazard", {"dead_handout", "dead_return", "noisy_close", "killed_in_transaction", "refused", "exhausted", "churn",
+                 "silent_drop", "clamped", "order", "isolation", "diverges", "stale_read"});
+  rule.compares_servers = reader.boolean("compares_servers").value_or(false);
   const std::size_t before_parameters = problems.list().size();
   parse_parameters(reader, rule, problems);
   if (problems.list().size() > before_parameters) rule.unreadable.insert("parameters");
@@ -208,15 +213,11 @@ Rule parse_rule(const TomlValue& root, const std::filesystem::path& path, Proble
   return rule;
 }
 
-std::vector<Rule> parse_some(std::span<const RuleFile> files, Problems& problems) {
-  std::vector<Rule> rules;
-  for (const RuleFile& file : files) {
-    const std::optional<TomlValue> root = parse_toml(file.text, file.path, problems);
-    if (!root) continue;
-    rules.push_back(parse_rule(*root, file.path, problems));
-    rules.back().as_built = file.as_built;
+const BuiltRule* find_built(const std::filesystem::path& file, std::string_view text) {
+  for (const BuiltRule& rule : built_rules()) {
+    if (rule.text == text && is_named_after(file, rule.id)) return &rule;
   }
-  return rules;
+  return nullptr;
 }
 
 // A value from dbaudit.toml or --param goes to every rule that has a parameter of that name.
@@ -272,32 +273,24 @@ std::vector<RuleFile> read_rule_files(const std::vector<std::string>& paths, Rul
     std::optional<std::string> text = read_file(file.string(), problems);
     if (!text) continue;
     if (tests == RuleTests::leave_out) text->resize(without_tests(*text).size());
-    const bool as_built = tests == RuleTests::leave_out && is_built_rule(*text);
-    read.push_back({file.string(), std::move(*text), as_built});
+    const BuiltRule* built = tests == RuleTests::leave_out ? find_built(file, *text) : nullptr;
+    read.push_back({file.string(), std::move(*text), built});
   }
   return read;
 }
 
-bool are_as_built(const std::vector<RuleFile>& files) {
-  std::set<std::string_view> texts;
-  for (const RuleFile& file : files) {
-    if (!file.as_built) return false;
-    texts.insert(file.text);
-  }
-  return files.size() == texts.size() && texts.size() == count_of_built_rules();
-}
-
 std::vector<Rule> parse_rules(const std::vector<RuleFile>& files, Problems& problems) {
-  // It takes milliseconds: two threads, of which each has half of the files.
-  const std::span<const RuleFile> all = files;
-  const std::size_t half = files.size() / 2;
-  Problems in_second;
-  std::future<std::vector<Rule>> second =
-      std::async(std::launch::async, [&, of = all.subspan(half)] { return parse_some(of, in_second); });
-  std::vector<Rule> rules = parse_some(all.first(half), problems);
-  std::vector<Rule> rest = second.get();
-  std::move(rest.begin(), rest.end(), std::back_inserter(rules));
-  problems.add(in_second);
+  std::vector<Rule> rules;
+  for (const RuleFile& file : files) {
+    if (file.built != nullptr) {
+      Rule& rule = rules.emplace_back(file.built->make());
+      rule.file = file.path;
+      rule.category = category_of(file.path);
+      rule.as_built = true;
+    } else if (const std::optional<TomlValue> root = parse_toml(file.text, file.path, problems)) {
+      rules.push_back(parse_rule(*root, file.path, problems));
+    }
+  }
   std::map<std::string, std::string> seen;
   for (Rule& rule : rules) {
     const auto [first, inserted] = seen.emplace(rule.id, rule.file);

@@ -32,6 +32,7 @@ struct Parameter {
   Value value;       // as bound in SQL
   std::string text;  // as written
   std::string doc;
+  bool operator==(const Parameter&) const = default;
 };
 
 struct Rule {
@@ -44,6 +45,9 @@ struct Rule {
   std::vector<std::string> wants;           // sources that add detail
   std::vector<VersionRange> applies_to;
   std::set<std::string> optional_variables;  // may be missing on some server without making the rule not applicable
+  // TABLE or TABLE.COLUMN, of which the statement finds nothing unless one has a row of the server with a value: to see
+  // that is cheaper than to prepare and run it. Empty: it is always run.
+  std::vector<std::string> only_with;
   std::string sql;
   std::string nothing_to_judge;  // why no row at all means "not applicable"; empty: it means that all is well
   std::string message;
@@ -51,6 +55,9 @@ struct Rule {
   std::string rationale;
   std::vector<std::string> references;
   std::optional<std::string> hazard;
+  // It reads facts of other servers of the run, too; every other rule finds those of its own server only. Of others
+  // there is no more than is_compared() tables.
+  bool compares_servers = false;
   std::vector<Parameter> parameters;
 
   std::string file;
@@ -60,6 +67,7 @@ struct Rule {
   std::set<std::string> unreadable;  // keys that are missing or wrong, of which nothing more can be said
   bool as_built = false;             // what its file says is, byte for byte, what this program was built with
   std::vector<TomlValue> tests;
+  bool operator==(const Rule&) const = default;
 };
 
 // Columns of a rule's statement that mean something to the engine; all others are evidence.
@@ -79,18 +87,17 @@ std::string_view wanted_form(ParameterType type);  // "a duration such as \"5m\"
 
 enum class RuleTests { leave_out, read };
 
+struct BuiltRule;
 struct RuleFile {
   std::string path;
   std::string text;
-  bool as_built = false;  // without tests, and byte for byte what this program was built with
+  const BuiltRule* built = nullptr;  // without tests, its text is byte for byte what this program was built with
 };
 
 // Reads the rule files below `paths`: files, or folders, in which every *.toml is a rule but human_clients.toml,
 // services.toml and what lies in a folder `libraries` or `defaults`. A path without any rule is a problem. Tests stand
 // at the end of a rule file and are most of it, so an audit leaves them out.
 std::vector<RuleFile> read_rule_files(const std::vector<std::string>& paths, RuleTests tests, Problems& problems);
-// Exactly the shipped rules: to parse them finds no problem, because that was seen when this program was built.
-bool are_as_built(const std::vector<RuleFile>& files);
 // A rule that has problems is `broken`: check_rules says what else is wrong with it and drops it. In order of their
 // ids.
 std::vector<Rule> parse_rules(const std::vector<RuleFile>& files, Problems& problems);

@@ -2,7 +2,10 @@
 //
 //   name         what the case shows
 //   server       "mysql 9.7.4"; default: a version that the rule applies to
-//   facts        table -> rows; server_id may be left out. Sources not mentioned in unavailable or partial are read
+//   facts        table -> rows; those with server_id = 2, 3, ... are of other servers, which are of the same version
+//   and
+//                called "server 2", unless a row of table server says otherwise. Sources not mentioned in unavailable
+//                or partial are read
 //   unavailable  source -> reason
 //   partial      source -> reason
 //   parameters   as in dbaudit.toml
@@ -13,6 +16,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/text.h"
 #include "facts/schema.h"
@@ -98,11 +102,24 @@ class Case {
     std::vector<Value> cells;
     std::vector<std::string> known;
     for (const Column& column : table.columns) known.emplace_back(column.name);
-    if (std::find(known.begin(), known.end(), "server_id") != known.end()) {
+    std::int64_t server_id = 1;  // the one that is judged
+    if (is_of_servers(table)) {
+      for (const auto& [column, value] : *members) {
+        if (column != "server_id") continue;
+        const auto* other = value.get<std::int64_t>();
+        if (other == nullptr || *other < 1)
+          return problems_.add(rule_.file, value.line,
+                               "server_id must be 1, which is judged, or the number of another");
+        server_id = *other;
+      }
       columns.emplace_back("server_id");
-      cells.emplace_back(std::int64_t{1});
+      cells.emplace_back(server_id);
     }
+    if (has_one_row_a_server(table) && !given_.emplace(table.name, server_id).second)
+      return problems_.add(rule_.file, row.line,
+                           fmt::format("facts.{} has one row a server; another's needs server_id = 2", table.name));
     for (const auto& [column, value] : *members) {
+      if (column == "server_id" && is_of_servers(table)) continue;
       if (std::find(known.begin(), known.end(), column) == known.end()) {
         problems_.add(rule_.file, value.line,
                       fmt::format("table {} has no column '{}'{}", table.name, column, did_you_mean(column, known)));
@@ -111,9 +128,14 @@ class Case {
       columns.push_back(column);
       cells.push_back(value_of(value));
     }
-    if (table.name == "server") {  // the one row is there already; a test only adds to it
+    if (table.name == "server") {  // the judged one's row is there already; a test only adds to it
+      const std::string where = fmt::format(" WHERE server_id = {}", server_id);
+      store_.execute(
+          fmt::format("INSERT OR IGNORE INTO server (server_id, name, flavor, version, reachable) "
+                      "SELECT {0}, 'server {0}', flavor, version, 1 FROM server WHERE server_id = 1",
+                      server_id));
       for (std::size_t i = 1; i < columns.size(); ++i) {
-        Query update = store_.query(fmt::format("UPDATE server SET \"{}\" = :value", columns[i]));
+        Query update = store_.query(fmt::format("UPDATE server SET \"{}\" = :value{}", columns[i], where));
         update.bind("value", cells[i]);
         static_cast<void>(update.next().value());
       }
@@ -189,6 +211,7 @@ class Case {
 
   const Rule& rule_;
   Problems problems_;
+  std::set<std::pair<std::string, std::int64_t>> given_;  // rows of tables that have one a server
   TomlReader reader_;
   Store store_;
   std::string name_;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "base/text.h"
 
@@ -40,14 +39,20 @@ bool matches(const Waiver& waiver, const RuleResult& result) {
          matches_glob(waiver.subject, result.subject);
 }
 
-// Whether every failure that a waiver may be for has been seen: its rule was judged on some server that it names, and
-// nothing about it was unknown there or did not apply.
-bool is_all_seen(const AuditResult& audit, const Waiver& waiver) {
+// Whether every failure that a waiver may be for has been seen: its rule was judged on some server that it names,
+// nothing about it was unknown there, and no server that it names was left out of this run.
+bool is_all_seen(const AuditResult& audit, const Waiver& waiver, const std::vector<std::string>& declared) {
+  for (const std::string& name : declared) {
+    if (!matches_glob(waiver.server, name)) continue;
+    const bool part_of_run = std::any_of(audit.servers.begin(), audit.servers.end(),
+                                         [&name](const AuditedServer& server) { return server.name == name; });
+    if (!part_of_run) return false;
+  }
   bool judged = false;
   for (const RuleResult& result : audit.results) {
     if (waiver.rule != result.rule || !matches_glob(waiver.server, result.server)) continue;
-    if (result.outcome == Outcome::unknown || result.outcome == Outcome::not_applicable) return false;
-    judged = true;
+    if (result.outcome == Outcome::unknown) return false;
+    judged = judged || result.outcome != Outcome::not_applicable;
   }
   return judged;
 }
@@ -62,26 +67,33 @@ std::vector<Waiver> parse_waivers(const std::vector<TomlValue>& tables, const st
   return waivers;
 }
 
-void apply_waivers(AuditResult& audit, const std::vector<Waiver>& waivers, std::chrono::sys_days today) {
-  std::set<const Waiver*> used;
+void mark_waived(AuditResult& audit, const std::vector<Waiver>& waivers, std::chrono::sys_days today) {
   for (RuleResult& result : audit.results) {
     if (result.outcome != Outcome::fail) continue;
     const Waiver* longest = nullptr;
     for (const Waiver& waiver : waivers) {
-      if (!matches(waiver, result)) continue;
-      used.insert(&waiver);
-      if (longest == nullptr || waiver.until > longest->until) longest = &waiver;
+      if (matches(waiver, result) && (longest == nullptr || waiver.until > longest->until)) longest = &waiver;
     }
     if (longest == nullptr) continue;
     const bool expired = today > std::chrono::sys_days(longest->until);
     result.waiver = WaivedBy{longest->reason, longest->owner, to_string(longest->until), expired};
     if (!expired) result.outcome = Outcome::waived;
   }
+}
+
+std::vector<UnusedWaiver> unused_waivers(const AuditResult& audit, const std::vector<Waiver>& waivers,
+                                         const std::vector<std::string>& declared) {
+  std::vector<UnusedWaiver> unused;
   for (const Waiver& waiver : waivers) {
-    if (!used.contains(&waiver) && is_all_seen(audit, waiver))
-      audit.unused_waivers.push_back({waiver.rule, waiver.server, waiver.subject, waiver.reason, waiver.owner,
-                                      to_string(waiver.until), waiver.file, waiver.line});
+    // What a proposed change mends is there until it is made.
+    const bool used = std::any_of(audit.results.begin(), audit.results.end(), [&](const RuleResult& result) {
+      return (result.waiver || result.change == Change::fixed) && matches(waiver, result);
+    });
+    if (!used && is_all_seen(audit, waiver, declared))
+      unused.push_back({waiver.rule, waiver.server, waiver.subject, waiver.reason, waiver.owner,
+                        to_string(waiver.until), waiver.file, waiver.line});
   }
+  return unused;
 }
 
 std::string to_string(std::chrono::year_month_day day) {

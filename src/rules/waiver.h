@@ -29,9 +29,13 @@ std::vector<Waiver> parse_waivers(const std::vector<TomlValue>& tables, const st
                                   const std::vector<std::string>& rules, Problems& problems);
 
 // Failures that a waiver matches become `waived`, or, where it has expired, stay failures that carry it. Where several
-// match, the one that holds longest counts. Fills `unused_waivers` with those that matched no failure, of rules that
-// were judged wherever the waiver holds, without anything unknown.
-void apply_waivers(AuditResult& audit, const std::vector<Waiver>& waivers, std::chrono::sys_days today);
+// match, the one that holds longest counts.
+void mark_waived(AuditResult& audit, const std::vector<Waiver>& waivers, std::chrono::sys_days today);
+// Of a whole run that has been marked: those that matched no failure, of rules that were judged where the waiver holds,
+// without anything unknown. `declared` are the names of all servers of dbaudit.toml: a waiver that holds on one that
+// was left out of this run may be needed there.
+std::vector<UnusedWaiver> unused_waivers(const AuditResult& audit, const std::vector<Waiver>& waivers,
+                                         const std::vector<std::string>& declared);
 
 // "2027-01-31"
 std::string to_string(std::chrono::year_month_day day);

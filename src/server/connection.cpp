@@ -4,6 +4,7 @@
 #include <mysql/jdbc.h>
 #else
 #include <cppconn/connection.h>
+#include <cppconn/datatype.h>
 #include <cppconn/driver.h>
 #include <cppconn/exception.h>
 #include <cppconn/resultset.h>
@@ -20,7 +21,12 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <condition_variable>
+#include <deque>
 #include <future>
+#include <limits>
+#include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "base/text.h"
@@ -164,7 +170,7 @@ void initialise_connector() {
 }
 
 std::future<void> begin_to_initialise_connector() {
-  return std::async(std::launch::async, [] { driver(); });
+  return std::async(std::launch::async | std::launch::deferred, [] { driver(); });  // later, where no thread can be had
 }
 
 // --- Rows
@@ -188,6 +194,18 @@ struct Rows::Impl {
   std::unique_ptr<sql::Statement> statement;
   std::unique_ptr<sql::ResultSet> result;
   std::vector<std::string> cells;  // of the row that is being read, as far as it was asked for
+  std::vector<bool> whole;         // columns of an integer type
+
+  void describe_columns() {
+    sql::ResultSetMetaData* columns = result->getMetaData();
+    cells.resize(columns->getColumnCount());
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      const int type = columns->getColumnType(position(i));
+      whole.push_back(type == sql::DataType::TINYINT || type == sql::DataType::SMALLINT ||
+                      type == sql::DataType::MEDIUMINT || type == sql::DataType::INTEGER ||
+                      type == sql::DataType::BIGINT);
+    }
+  }
 
   // As it came from the server; nothing for NULL.
   std::optional<std::string_view> bytes(std::size_t column) {
@@ -240,6 +258,12 @@ std::optional<std::string> Rows::optional_text(std::size_t column) const {
 }
 
 std::optional<std::int64_t> Rows::integer(std::size_t column) const {
+  // Cheaper than the text, of which the connector makes a copy. It cuts what is too large, so that is read as text.
+  if (impl_->whole.at(column)) {
+    const std::int64_t number = impl_->result->getInt64(position(column));
+    if (number != std::numeric_limits<std::int64_t>::max())
+      return number == 0 && impl_->result->wasNull() ? std::nullopt : std::optional(number);
+  }
   return parse_number<std::int64_t>(impl_->bytes(column));
 }
 
@@ -257,11 +281,26 @@ struct Connection::Impl {
   bool lost = false;
   Seconds query_time{0};
 
-  // A statement that was begun. Its thread alone uses the connection; rows that have arrived do not need it.
-  std::string begun_sql;
-  std::future<Result<Rows>> begun;  // last: its destructor waits for the thread
+  // What query() is expected to be asked for, in that order; of the thread that owns the connection. The worker alone
+  // uses the server's connection while one of them has no answer; rows that have arrived do not need it.
+  struct Begun {
+    std::string sql;
+    std::future<Result<Rows>> answer;
+  };
+  std::deque<Begun> begun;
 
+  std::mutex mutex;  // of what follows
+  std::condition_variable changed;
+  std::deque<std::packaged_task<Result<Rows>()>> to_do;
+  bool closing = false;
+  std::thread worker;
+
+  ~Impl();
   Result<Rows> run(std::string_view sql);
+  Result<Rows> answer_to(std::string_view sql);
+  void begin(std::string sql);
+  void forget();
+  void work();
 };
 
 Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -269,7 +308,8 @@ Connection::Connection(Connection&&) noexcept = default;
 Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;
 
-bool Connection::lost() const { return !impl_->begun.valid() && impl_->lost; }
+bool Connection::lost() const { return impl_->lost; }
+bool Connection::idle() const { return impl_->begun.empty(); }
 Seconds Connection::query_time() const { return impl_->query_time; }
 const std::string& Connection::door() const { return impl_->door; }
 const std::string& Connection::tls_cipher() const { return impl_->cipher; }
@@ -277,17 +317,72 @@ const std::vector<std::string>& Connection::warnings() const { return impl_->war
 
 Result<Rows> Connection::query(std::string_view sql) {
   const auto started = std::chrono::steady_clock::now();
-  std::optional<Result<Rows>> begun;
-  if (impl_->begun.valid()) begun = impl_->begun.get();
-  Result<Rows> rows = begun && sql == impl_->begun_sql ? std::move(*begun) : impl_->run(sql);
+  Result<Rows> rows = impl_->answer_to(sql);
+  if (!rows && rows.error().kind == ErrorKind::lost) impl_->lost = true;
   impl_->query_time += std::chrono::steady_clock::now() - started;
   return rows;
 }
 
 void Connection::begin(std::string sql) {
-  if (impl_->begun.valid() || impl_->lost) return;
-  impl_->begun_sql = std::move(sql);
-  impl_->begun = std::async(std::launch::async, [impl = impl_.get()] { return impl->run(impl->begun_sql); });
+  if (!impl_->lost) impl_->begin(std::move(sql));
+}
+
+Result<Rows> Connection::Impl::answer_to(std::string_view sql) {
+  const auto found = std::find_if(begun.begin(), begun.end(), [sql](const Begun& one) { return one.sql == sql; });
+  if (found == begun.end()) {
+    forget();
+    return run(sql);
+  }
+  std::future<Result<Rows>> answer = std::move(found->answer);
+  begun.erase(begun.begin(), found + 1);  // nobody asks for those before it: something failed
+  return answer.get();
+}
+
+void Connection::Impl::begin(std::string sql) {
+  if (!worker.joinable()) {
+    try {
+      worker = std::thread([this] { work(); });
+    } catch (const std::system_error&) {
+      return;  // without a thread it is asked when its turn comes
+    }
+  }
+  std::packaged_task<Result<Rows>()> task([this, sql] { return run(sql); });
+  begun.push_back({std::move(sql), task.get_future()});
+  const std::lock_guard lock(mutex);
+  to_do.push_back(std::move(task));
+  changed.notify_one();
+}
+
+// Afterwards nobody uses the connection.
+void Connection::Impl::forget() {
+  {
+    const std::lock_guard lock(mutex);
+    to_do.clear();
+  }
+  for (const Begun& one : begun) one.answer.wait();  // for the one that is at work
+  begun.clear();
+}
+
+void Connection::Impl::work() {
+  std::unique_lock lock(mutex);
+  while (true) {
+    changed.wait(lock, [this] { return closing || !to_do.empty(); });
+    if (closing) return;
+    std::packaged_task<Result<Rows>()> task = std::move(to_do.front());
+    to_do.pop_front();
+    lock.unlock();
+    task();
+    lock.lock();
+  }
+}
+
+Connection::Impl::~Impl() {
+  {
+    const std::lock_guard lock(mutex);
+    closing = true;
+    changed.notify_one();
+  }
+  if (worker.joinable()) worker.join();
 }
 
 Result<Rows> Connection::Impl::run(std::string_view sql) {
@@ -296,11 +391,10 @@ Result<Rows> Connection::Impl::run(std::string_view sql) {
     auto rows = std::make_unique<Rows::Impl>();
     rows->statement.reset(connection->createStatement());
     rows->result.reset(rows->statement->executeQuery(sql::SQLString(sql.data(), sql.size())));
-    rows->cells.resize(rows->result->getMetaData()->getColumnCount());
+    rows->describe_columns();
     return Rows(std::move(rows));
   } catch (const sql::SQLException& exception) {
     Error error = to_error(exception, "read from " + name, false);
-    if (error.kind == ErrorKind::lost) lost = true;
     const Seconds taken = std::chrono::steady_clock::now() - started;
     if (error.kind == ErrorKind::lost && taken >= read_timeout - Seconds{0.1}) {
       error.next_step = fmt::format("No answer in {}", format_duration(taken.count()));

@@ -22,8 +22,8 @@ using Deadline = std::chrono::steady_clock::time_point;
 // the connector's first call is not thread-safe.
 void initialise_connector();
 
-// Does the part of it that takes milliseconds on a thread of its own, while a command reads its files. The future waits
-// for the end when it goes; initialise_connector() is called all the same.
+// Does the part of it that takes milliseconds on a thread of its own, while a command reads its arguments and files.
+// The future waits for the end when it goes; initialise_connector() is called all the same.
 [[nodiscard]] std::future<void> begin_to_initialise_connector();
 
 // A buffered result: all of it has arrived, so an error in the middle of it has already been reported.
@@ -72,13 +72,17 @@ class Connection {
   // Only SELECT, SHOW and XA RECOVER are ever given to it.
   Result<Rows> query(std::string_view sql);
 
-  // Begins the statement that query() will be asked for next, so that the server works on it while the rows before
-  // are looked at. When query() is asked for another one, the answer is forgotten.
+  // Begins a statement that query() will be asked for, after those that were begun before, so that the server works on
+  // it while the rows before are looked at. When query() is asked for a later one, those before it are forgotten; when
+  // it is asked for one that was not begun, all are.
   void begin(std::string sql);
 
-  // Whether a query has found the connection broken or silent; nothing more can be read then. What has only been begun
-  // does not count yet.
+  // Whether a query has found the connection broken or silent; nothing more can be read then.
   [[nodiscard]] bool lost() const;
+
+  // Whether nothing is begun. Otherwise its end waits for the statement that is at work: ten seconds at most, or what a
+  // silent server takes.
+  [[nodiscard]] bool idle() const;
 
   // Time spent waiting in query(): sending, the server's own time, and buffering the answers.
   [[nodiscard]] Seconds query_time() const;

@@ -265,4 +265,8 @@ bool is_loopback(const ConnectionOptions& options) {
   return inet_pton(AF_INET6, options.host.c_str(), &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
 }
 
+std::string address_of(const ConnectionOptions& options) {
+  return options.socket.empty() ? fmt::format("{}:{}", to_lower(options.host), options.port) : options.socket;
+}
+
 }  // namespace dbaudit

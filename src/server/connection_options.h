@@ -63,4 +63,7 @@ ConnectionOptions resolve(const ConnectionRequest& request, const std::string& n
 
 bool is_loopback(const ConnectionOptions& options);
 
+// "10.0.0.5:3306", or the path of a socket: what makes two servers one.
+std::string address_of(const ConnectionOptions& options);
+
 }  // namespace dbaudit

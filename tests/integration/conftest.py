@@ -13,6 +13,7 @@ import signal
 
 import pytest
 
+import fired
 import servers
 from accuracy import ACCURACY
 from runner import Dbaudit
@@ -41,10 +42,17 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_collection_modifyitems(config, items):
-    if only := config.getoption("--server"):
-        wanted = lambda item: ("running_server" in item.fixturenames) == (only != "none")
-        config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
-        items[:] = filter(wanted, items)
+    only = config.getoption("--server")
+
+    def wanted(item):
+        on_variant = "running_server" in item.fixturenames
+        chosen = item.get_closest_marker("variants")
+        if on_variant and chosen and not servers.external_servers() and item.callspec.params["running_server"] not in chosen.args:
+            return False
+        return only is None or on_variant == (only != "none")
+
+    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
+    items[:] = filter(wanted, items)
 
 
 # --- servers
@@ -99,6 +107,19 @@ def dbaudit(rules_folder, tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     return Dbaudit(pathlib.Path(os.environ["DBAUDIT"]).resolve(), rules_folder, home)
+
+
+# --- @pytest.mark.fires: a promise that is kept
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    outcome = yield
+    outcome.get_result()
+    markers = list(pyfuncitem.iter_markers("fires"))
+    if markers:
+        server = pyfuncitem.funcargs.get("server")
+        fired.check(markers, {server.name, server.flavor} if server else set(), pyfuncitem.funcargs["dbaudit"].runs)
 
 
 # --- how right `dbaudit locks` was

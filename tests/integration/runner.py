@@ -44,6 +44,7 @@ def cpu_of_children():
 class Dbaudit:
     def __init__(self, binary, rules, home):
         self.binary, self.rules, self.home = binary, rules, home
+        self.runs = []
 
     def argv(self, *args, server=None, user="aud"):
         where = ["-h", server.host, "-P", str(server.port), "-u", user] if server else []
@@ -81,4 +82,5 @@ class Dbaudit:
             pytest.fail(f"internal error: {run}")
         if any(sign in run.err for sign in SANITIZERS):
             pytest.fail(f"sanitizer: {run}")
+        self.runs.append(run)
         return run

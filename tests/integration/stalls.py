@@ -167,7 +167,7 @@ class Stall:
         for blocker in ahead:
             self.edge(role, blocker, AHEAD)
             self.queued.add((role, blocker))
-        self.server.wait_for(lambda: self.is_waiting(role), f"{role} waits: {sql} ({state}); it is {self.seen(role)}")
+        self.see_waiting(role, f"waits: {sql} ({state})")
         return future
 
     def edge(self, waiter, blocker, how=GRANTED):
@@ -193,6 +193,11 @@ class Stall:
 
     def seen(self, role):
         return self.server.admin(f"SELECT COMMAND, STATE, INFO FROM {self.processes} WHERE ID = {self.ids[role]}")
+
+    def see_waiting(self, role, what="still waits"):
+        """More than one look: MariaDB's waits for metadata locks leave their state for an instant every second."""
+        if not self.is_waiting(role):
+            self.server.wait_for(lambda: self.is_waiting(role), f"{role} {what}; it was {self.seen(role)}")
 
     def is_waiting(self, role):
         wait = self.waits[role]
@@ -280,7 +285,7 @@ def check(stall):
     assert set(stall.roots) == (blockers - set(stall.waits)) | stall.cycle, (stall.roots, blockers, stall.waits)
     assert not stall.innocent & (blockers | set(stall.waits))
     for role in stall.waits:
-        assert stall.is_waiting(role), f"{role} no longer waits: {stall.seen(role)}"
+        stall.see_waiting(role)
 
 
 # --- the scenarios
@@ -413,6 +418,20 @@ def ansi_quotes(stall):
     stall.root("reader")
     stall.wait("truncate", 'TRUNCATE TABLE "shop"."t"', FOR_TABLE, T, granted=["reader"], **ansi)
     stall.wait("late reader", 'SELECT COUNT(*) FROM "shop"."t"', FOR_TABLE, T, ahead=["truncate"], **ansi)
+
+
+@scenario("statements behind a long comment")
+def long_comment(stall):
+    """What tools put in front of a statement may be longer than what is kept of it."""
+    stall.shop()
+    comment = "/* " + "x" * 1500 + " */ "
+    stall.session("reader", "BEGIN", "SELECT * FROM shop.t")
+    stall.root("reader")
+    stall.wait("truncate", comment + "TRUNCATE TABLE shop.t", FOR_TABLE, T, granted=["reader"])
+    stall.wait("late reader", comment + "SELECT COUNT(*) FROM shop.t", FOR_TABLE, T, ahead=["truncate"])
+    if not stall.mysql:  # it keeps 1,024 bytes itself, and shows the lock
+        for waiting in stall.waits.values():
+            waiting.statement = waiting.statement.removeprefix(comment)
 
 
 @scenario("procedure that reads in an expression, behind LOCK TABLES WRITE")

@@ -1,6 +1,7 @@
 """What a team accepts: waivers with an owner and a last day, and a baseline of what is known."""
 
 import datetime
+import json
 
 import pytest
 
@@ -116,6 +117,17 @@ def test_no_baseline_is_made_of_a_server_that_was_not_read(dbaudit):
     assert run.code == 3 and "not made" in run.err and not (dbaudit.home / "base.txt").exists(), run
     run = dbaudit("audit", "-h", "127.0.0.1", "-P", "1", "-u", "aud", "--baseline", "no/such/base.txt", "--update-baseline")
     assert run.code == 2 and "cannot write into the folder" in run.err and run.out == "", run
+
+
+def test_a_baseline_that_could_not_be_made_accepts_nothing(server, dbaudit):
+    server.account("aud", grants_of(server))
+    server.set_global(lock_wait_timeout=86400)
+    (dbaudit.home / "dbaudit.toml").write_text("".join(f'[[server]]\nname = "{name}"\nurl = "mysql://aud@127.0.0.1:{port}"\n' for name, port in (("here", server.port), ("dead", 1))))
+    for form in ("json", "jsonl"):
+        run = dbaudit("audit", "--only", "VAR001", "--fail-on", "warning", "--format", form, "--baseline", "base.txt", "--update-baseline")
+        assert run.code == 1 and "not made, because dead was not read" in run.err and not (dbaudit.home / "base.txt").exists(), run
+        lines = run.json()["results"] if form == "json" else [one for one in map(json.loads, run.out.splitlines()) if one.get("rule") == "VAR001"]
+        assert [one["known"] for one in lines if one["outcome"] == "fail"] == [False]
 
 
 def test_two_runs_with_nothing_changed_say_the_same(server, dbaudit, slow_waits):

@@ -155,6 +155,7 @@ threads_per_process = 4
 '''
 
 
+@pytest.mark.fires("SES001", on=("mysql",))
 def test_c_who_keeps_the_old_value_and_until_when(server, dbaudit, judged, plan, golden):
     declare(dbaudit, C)
     server.set_global(wait_timeout=180)
@@ -245,7 +246,12 @@ def test_e_the_database_is_fine_and_that_can_be_trusted(server, dbaudit):
     server.admin("FLUSH STATUS")
     done = dbaudit("audit", "--server", "shop", "--format", "json", "--only", "CAP003", "CAP004")
     results = {(r["rule"], r["subject"]): r for r in done.json()["results"]}
-    assert {result["outcome"] for result in results.values()} == {"pass"} and done.code == 0, results
+    if int(server.admin("SHOW GLOBAL STATUS LIKE 'Connection_errors_max_connections'")[0][1]):
+        # Tests of other files had it full, and MySQL counts that until a restart.
+        assert results.pop(("CAP003", "refused connections"))["outcome"] == "fail" and done.code == 1
+    else:
+        assert done.code == 0
+    assert {result["outcome"] for result in results.values()} == {"pass"}, results
     peak = results["CAP003", "peak of connections"]["evidence"]
     assert peak["max_used_connections"] >= 1 and peak["max_connections"] == 151
     memory = results["CAP004", "memory"]["evidence"]

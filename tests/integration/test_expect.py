@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from reports import results
 from test_harmless import grants_of
 from test_rules_fire import apply
@@ -12,6 +14,7 @@ def declare(dbaudit, server, expect, environment="production"):
     (dbaudit.home / "dbaudit.toml").write_text(f'[[server]]\nname = "shop"\nurl = "{url}"\nenvironment = "{environment}"\n[expect.production]\n{expect}')
 
 
+@pytest.mark.fires("VAR004")
 def test_what_does_not_hold_fails_until_its_remedy_was_applied(server, dbaudit):
     server.account("aud", grants_of(server))
     server.set_global(wait_timeout=180, lock_wait_timeout=50)

@@ -1,5 +1,7 @@
 """Real production stories, rebuilt on a real server: the answer names the cause, the culprit and the remedy."""
 
+import re
+
 import pytest
 
 from reports import results
@@ -26,6 +28,13 @@ def audit(server, dbaudit, aud):
 
 def idle_for_a_second(server, session):
     server.wait_for(f"SELECT TIME >= 1 FROM information_schema.PROCESSLIST WHERE ID = {session.thread_id()}", "it has been idle for a second")
+
+
+def end(server, remedy):
+    """Runs the KILL of a remedy, and waits until the session has gone."""
+    number = re.search(r"KILL (\d+)", remedy)[1]
+    server.admin(f"KILL {number}")
+    server.wait_for(f"SELECT COUNT(*) = 0 FROM information_schema.PROCESSLIST WHERE ID = {number}", "it has gone")
 
 
 # --- A: the forgotten SELECT
@@ -68,6 +77,7 @@ def test_forgotten_select_is_named_while_everybody_waits(server, audit, forgotte
         assert "idle_transaction_timeout" in culprit["remedy"]
 
 
+@pytest.mark.fires("TRX001")
 def test_the_remedy_frees_everybody(server, audit, forgotten_select):
     remedy = results(audit("--param", "max_idle=500ms"), "TRX001", "fail")[0]["remedy"]
     assert f"KILL {forgotten_select.thread_id()}" in remedy
@@ -76,12 +86,15 @@ def test_the_remedy_frees_everybody(server, audit, forgotten_select):
     assert not results(audit("--param", "max_idle=500ms"), "TRX001", "fail")
 
 
+@pytest.mark.fires("TRX002", on=("mysql", "mariadb-11.8-ps"))
 def test_a_human_in_a_transaction_is_told_apart(server, audit, forgotten_select):
     found = results(audit("--param", "max_human_idle=500ms"), "TRX002")
     if not has_performance_schema(server):
         assert [result["outcome"] for result in found] == ["unknown"]
         return
     assert [(result["outcome"], result["evidence"]["product"], result["evidence"]["connection_id"]) for result in found] == [("fail", "DataGrip", forgotten_select.thread_id())]
+    end(server, found[0]["remedy"])
+    assert not results(audit("--param", "max_human_idle=500ms"), "TRX002", "fail")
 
 
 def test_last_statement_inside_begin_is_seen_and_names_the_client(server, audit, shop):  # noqa: F811
@@ -119,6 +132,7 @@ def test_row_lock_holder_with_waiters_is_an_error(server, audit, shop):  # noqa:
     assert failures[0]["evidence"]["waiting_sessions"] == 2 and failures[0]["evidence"]["rows_modified"] == 1
 
 
+@pytest.mark.fires("TRX003", on=("mysql", "mariadb-10.11-plugin", "mariadb-11.8-ps"))
 def test_lock_tables_of_somebody_asleep_is_found_without_a_transaction(server, audit, shop):  # noqa: F811
     holder = server.connect()
     holder.cursor().execute("LOCK TABLES shop.t WRITE")
@@ -129,6 +143,10 @@ def test_lock_tables_of_somebody_asleep_is_found_without_a_transaction(server, a
         assert [result["outcome"] for result in found] == ["unknown"]
         return
     assert [(result["outcome"], result["evidence"]["connection_id"]) for result in found] == [("fail", holder.thread_id())]
+    assert found[0]["remedy"].startswith("Let it release what it holds: UNLOCK TABLES")
+    holder.cursor().execute("UNLOCK TABLES")
+    idle_for_a_second(server, holder)
+    assert not results(audit("--param", "max_idle=500ms"), "TRX003", "fail")
 
 
 # --- B: the well-meant wait_timeout
@@ -209,6 +227,7 @@ def test_two_hundred_sessions_that_still_carry_the_old_value(server, audit):
     assert {evidence["session_wait_timeout_s"] for evidence in failures.values()} == {180}
 
 
+@pytest.mark.fires("SES003", on=("mariadb",))
 def test_what_mariadb_proves_of_old_sessions(server, audit):
     """A session that is asleep for longer than the global value cannot have it."""
     if server.flavor == "mysql":
@@ -221,6 +240,8 @@ def test_what_mariadb_proves_of_old_sessions(server, audit):
     server.wait_for(asleep, "a session that sleeps for longer than the global value allows")
     failures = results(audit("--param", "max_overdue=2s"), "SES003", "fail")
     assert [(result["evidence"]["user"], result["evidence"]["sessions"]) for result in failures] == [("app", 1)], failures
+    end(server, failures[0]["remedy"])
+    assert not results(audit("--param", "max_overdue=2s"), "SES003", "fail")
 
 
 # --- H: development first, then production
@@ -240,7 +261,7 @@ def test_two_systems_are_compared_from_their_snapshots(server, start_server, dba
     differs = {one["server"]: one for one in results(report, "DRF002", "fail") if one["subject"] == "wait_timeout"}
     assert set(differs) == {"development", "production"}, report
     assert (differs["production"]["evidence"]["value"], differs["development"]["evidence"]["value"]) == (28800, 600)
-    assert "development 600" in differs["production"]["message"]
+    assert "600 on development; 28800 on production" in differs["production"]["message"]
     # MySQL loses who set a variable that sessions have too; MariaDB tells that nothing but SET did.
     lost = [one["subject"] for one in results(report, "VAR002", "fail") if one["server"] == "development"]
     assert server.flavor == "mysql" or "wait_timeout" in lost

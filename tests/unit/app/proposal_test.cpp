@@ -43,7 +43,9 @@ std::string value_after(const std::vector<std::string>& set, const std::string& 
   std::vector<std::string> notes;
   ProposalArguments arguments;
   arguments.set = set;
-  apply_variables(parse_proposal(arguments, {}, problems), no_defaults, store, notes, problems);
+  const Proposal proposal = parse_proposal(arguments, {}, problems);
+  check_server_names(proposal, {"db"}, problems);
+  apply_variables(proposal, no_defaults, store, notes, problems);
   if (wrong != nullptr) *wrong = problems.text();
   Query row = store.query("SELECT \"" + variable + "\" FROM global_variables");
   return row.next().value() ? row.text(0) : "";
@@ -77,6 +79,20 @@ TEST_CASE("what is wrong with a proposal") {
   CHECK(wrong({"idle_transaction_timeout=60"}).find("db (MySQL 9.7.4) has no variable") != std::string::npos);
   CHECK(wrong({"pool.api.maximumPoolSize=10"}).find("no pool is named 'api'") != std::string::npos);
   CHECK(wrong({"pool.api=10"}).find("write pool.NAME.KEY=VALUE") != std::string::npos);
+}
+
+TEST_CASE("what a variable would do on a server that was not read is not known") {
+  Problems problems;
+  Store store = mysql_server();
+  store.insert("server", {"server_id", "name", "reachable"}).row(2, "dead", 0);
+  std::vector<std::string> notes;
+  ProposalArguments arguments;
+  arguments.set = {"dead:wait_timeout=180"};
+  const Proposal proposal = parse_proposal(arguments, {}, problems);
+  check_server_names(proposal, {"db", "dead"}, problems);
+  apply_variables(proposal, no_defaults, store, notes, problems);
+  CHECK(problems.text() == "");
+  CHECK(notes == std::vector<std::string>{"--set: dead was not read; what wait_timeout would do there is not known"});
 }
 
 TEST_CASE("pool changes, with a name that has dots") {

@@ -36,7 +36,11 @@ role = "primary"
 group = "shop"
 environment = "production"
 memory = "16GiB"
+upgrade_to = "mysql-8.4"
 parameters = { max_idle = "5m" }
+[[group]]
+name = "shop"
+parameters = { max_idle = "9m" }
 [[pool]]
 name = "checkout"
 library = "hikaricp"
@@ -45,9 +49,14 @@ library = "hikaricp"
   CHECK(problems.text() == "");
   REQUIRE(config.servers.size() == 1);
   CHECK(config.servers[0].memory_bytes == 17179869184);
+  CHECK(config.servers[0].upgrade_to == "mysql-8.4");
+  CHECK(config.servers[0].upgrade_to_line == 15);
   CHECK(config.servers[0].password_file == (std::filesystem::temp_directory_path() / "pw").string());
   CHECK(config.rules.at("POOL001").value == "off");
   CHECK(config.pools.size() == 1);
+  REQUIRE(config.groups.size() == 1);
+  CHECK(config.groups[0].name == "shop");
+  CHECK(config.groups[0].parameters.size() == 1);
 }
 
 TEST_CASE("ssl_mode is taken in any case, as on the command line") {
@@ -76,6 +85,18 @@ name = "a"
 url = "mysql://db"
 memory = 16
 replica_of = "b"
+group = "shop"
+[[server]]
+name = "c"
+url = "mysql://db"
+replica_of = "c"
+[[group]]
+name = "shoop"
+[[group]]
+name = "shop"
+parameter = {}
+[[group]]
+name = "shop"
 [expect.production]
 wait_timeout = 600
 [pool]
@@ -85,7 +106,10 @@ wait_timeout = 600
   for (const char* part :
        {":2: [rules] POOL001 must be", "it needs a 'url' or an 'option_file'",
         "unknown key 'rol'; did you mean 'role'?", "is declared twice", "'memory' must be a size",
-        "replica_of names no declared server 'b'", "[expect.production]: no [[server]] has this environment",
+        "replica_of names no declared server 'b'", ":12: [[server]] 'c': replica_of names the server itself",
+        ":16: [[group]] 'shoop': no [[server]] is in this group; did you mean 'shop'?",
+        "[[group]] 'shop': unknown key 'parameter'; did you mean 'parameters'?",
+        ":21: [[group]] 'shop' is declared twice", "[expect.production]: no [[server]] has this environment",
         "'pool' must be an array of tables"}) {
     CAPTURE(part);
     CHECK(text.find(part) != std::string::npos);

@@ -27,6 +27,8 @@ longest_think_time = "30s"
 longest_hold_time = "1m"
 rolls_back_on_error = false
 longest_query = "20s"
+writes = true
+reads_own_writes = false
 settings = { maximumPoolSize = 20 }
 )");
   CHECK(d.problems.text() == "");
@@ -46,15 +48,17 @@ settings = { maximumPoolSize = 20 }
   CHECK(d.number("longest_hold_time_s") == 60);
   CHECK(d.number("longest_query_s") == 20);
   CHECK(d.number("rolls_back_on_error") == 0);
+  CHECK(d.number("writes") == 1);
+  CHECK(d.number("reads_own_writes") == 0);
   CHECK(d.number("session_wait_timeout_s") == 600);
 }
 
 TEST_CASE("what is not declared is NULL or the contract's default, never a guess") {
   Declared d = declared("hikaricp", "", "");
   CHECK(d.problems.text() == "");
-  for (const char* column :
-       {"server_name", "account_user", "driver", "library_version", "threads_per_process", "network_idle_timeout_s",
-        "longest_think_time_s", "longest_hold_time_s", "longest_query_s", "session_wait_timeout_s"}) {
+  for (const char* column : {"server_name", "account_user", "driver", "library_version", "threads_per_process",
+                             "network_idle_timeout_s", "longest_think_time_s", "longest_hold_time_s", "longest_query_s",
+                             "session_wait_timeout_s", "writes", "reads_own_writes"}) {
     CAPTURE(column);
     CHECK(is_null(d.fact(column)));
   }

@@ -21,13 +21,14 @@ bool fits(const std::string& text) {
 
 TEST_CASE("pools explain: every number with where it came from") {
   Declared d = declared("hikaricp", "5.1.0", "maxLifetime = 20000, maximumPoolSize = 20, connectionTimeout = 100",
-                        "instances = 6\nmax_surge = \"25%\"");
+                        "instances = 6\nmax_surge = \"25%\"\nwrites = false");
   const Result<std::string> text = explain_pool(d.store, "p", d.libraries);
   REQUIRE(text.ok());
   INFO(*text);
   CHECK(fits(*text));
   for (const char* part : {
            "p: HikariCP 5.1.0",
+           "writes: no; reads its own writes: not declared",
            "at most 120 in steady state, 160 while deploying",
            "maximumPoolSize = 20  (declared)",
            "minimumIdle = 20  (default: maximumPoolSize)",

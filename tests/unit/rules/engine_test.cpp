@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/text.h"
 #include "facts/schema.h"
 
 using namespace dbaudit;
@@ -329,6 +330,51 @@ TEST_CASE("exit codes: findings win over incompleteness") {
   audit.results.clear();
   audit.servers.back().reachable = false;
   CHECK(exit_code(audit, {Severity::error, true, false}) == 3);
+}
+
+TEST_CASE("a server's own parameters go over its group's, and those over all servers'") {
+  const Folder folder;
+  folder.write("TST001-x.toml", kRule);
+  Problems problems;
+  const std::vector<Rule> rules = load(folder, problems);
+  REQUIRE(problems.empty());
+  Store store;
+  for (int id = 1; id <= 4; ++id) {
+    const char* name = id == 1 ? "own" : "any";
+    const char* group = id <= 2 ? "shop" : id == 3 ? "stock" : nullptr;
+    store.insert("server", {"server_id", "name", "flavor", "version", "reachable", "group_name"})
+        .row(id, name, "mysql", "9.7.4", 1, group == nullptr ? Value{} : Value{std::string(group)});
+    store.insert("global_variables", {"server_id", "wait_timeout"}).row(id, 100);
+    store.insert("fact_source", {"server_id", "source", "status"}).row(id, "global_variables", "read");
+  }
+  JudgeRequest request;
+  request.parameters["limit"] = 1.0;
+  request.group_parameters["shop"]["limit"] = 2.0;
+  request.server_parameters["own"]["limit"] = 3.0;
+  const AuditResult audit = judge_all(rules, store, request);
+  REQUIRE(audit.results.size() == 4);
+  CHECK(audit.results[0].message.ends_with("more than 3 s"));
+  CHECK(audit.results[1].message.ends_with("more than 2 s"));
+  CHECK(audit.results[2].message.ends_with("more than 1 s"));
+  CHECK(audit.results[3].message.ends_with("more than 1 s"));
+}
+
+TEST_CASE("a rule's test may have other servers; two rows where a server has one are a problem") {
+  const Folder folder;
+  const auto tested = [&folder](const std::string& facts) {
+    folder.write("TST001-x.toml", kRule + "[[test]]\nname = \"t\"\nfacts = { " + facts +
+                                      " }\nexpect = { fail = [\"wait_timeout\"], message = \"is 1 min 1 s\" }\n");
+    Problems problems;
+    const std::vector<Rule> rules = load(folder, problems);
+    REQUIRE(problems.empty());
+    return join(run_rule_tests(rules.front()), "\n");
+  };
+  CHECK(tested("global_variables = [{ wait_timeout = 61 }, { server_id = 2, wait_timeout = 5 }]") == "");
+  CHECK(tested("server = [{ server_id = 2, name = \"b\" }], global_variables = [{ wait_timeout = 61 }]") == "");
+  CHECK(tested("global_variables = [{ wait_timeout = 61 }, { wait_timeout = 62 }]")
+            .find("facts.global_variables has one row a server") != std::string::npos);
+  CHECK(tested("global_variables = [{ server_id = \"x\", wait_timeout = 61 }]").find("server_id must be 1") !=
+        std::string::npos);
 }
 
 TEST_CASE("unknown parameters and wrong values in dbaudit.toml are problems") {

@@ -28,9 +28,13 @@ constexpr auto kUntil = 2027y / 1 / 31;
 constexpr std::chrono::sys_days kLastDay = kUntil;
 
 AuditResult judged(std::vector<RuleResult> results, const std::vector<Waiver>& waivers,
-                   std::chrono::sys_days today = kLastDay) {
+                   std::chrono::sys_days today = kLastDay, const std::vector<std::string>& declared = {}) {
   AuditResult audit = audit_of(std::move(results));
-  apply_waivers(audit, waivers, today);
+  AuditedServer& server = audit.servers.emplace_back();
+  server.name = "shop-1";
+  server.reachable = true;
+  mark_waived(audit, waivers, today);
+  audit.unused_waivers = unused_waivers(audit, waivers, declared);
   return audit;
 }
 
@@ -104,9 +108,24 @@ TEST_CASE("a waiver is unused only where everything it may be for was seen") {
             .unused_waivers.empty());
   CHECK(judged({result("POOL001", "shop-1", Outcome::pass)}, waivers).unused_waivers.empty());  // --only POOL001
   CHECK(judged({result("VAR001", "shop-1", Outcome::not_applicable)}, waivers).unused_waivers.empty());
+  CHECK(judged({result("VAR001", "shop-1", Outcome::not_applicable), result("VAR001", "other", Outcome::pass)}, waivers)
+            .unused_waivers.size() == 1);  // what does not apply cannot fail
   Waiver elsewhere = waivers.front();
   elsewhere.server = "other-*";
   CHECK(judged({result("VAR001", "shop-1", Outcome::pass)}, {elsewhere}).unused_waivers.empty());
+}
+
+TEST_CASE("a waiver may be needed where this run did not look, and by what a change mends") {
+  const std::vector<Waiver> waivers{waiver("VAR001", "shop-1", kUntil)};
+  const RuleResult pass = result("VAR001", "shop-1", Outcome::pass);
+  CHECK(judged({pass}, waivers, kLastDay, {"shop-1"}).unused_waivers.size() == 1);
+  CHECK(judged({pass}, waivers, kLastDay, {"shop-1", "left-out"}).unused_waivers.empty());
+  std::vector<Waiver> of_one = waivers;
+  of_one.front().server = "shop-*";
+  CHECK(judged({pass}, of_one, kLastDay, {"shop-1", "left-out"}).unused_waivers.size() == 1);
+  RuleResult fixed = pass;
+  fixed.change = Change::fixed;
+  CHECK(judged({fixed}, waivers).unused_waivers.empty());
 }
 
 TEST_CASE("what is wrong with waivers is said all at once") {
@@ -129,14 +148,21 @@ sunject = "x"
 rule = "POOL001"
 owner = "o"
 reason = ""
+
+[[waiver]]
+rule = "VAR001"
+reason = "r"
+owner = "o"
+until = 2027-01-31T10:00:00Z
 )",
                               problems);
-  CHECK(waivers.size() == 3);
+  CHECK(waivers.size() == 4);
   CHECK(waivers[0].line == 2);
   CHECK(to_string(waivers[0].until) == "2027-01-31");
   const std::string text = problems.text();
   CAPTURE(text);
   for (const std::string said : {"dbaudit.toml:10: ", "no rule 'VAR01'; did you mean 'VAR001'?", "'owner' is missing",
-                                 "a date such as 2027-01-31, without quotes", "sunject", "'until' is missing"})
+                                 "a date such as 2027-01-31, without quotes", "sunject", "'until' is missing",
+                                 "dbaudit.toml:24: [[waiver]]: 'until' must be a date"})
     CHECK_MESSAGE(text.find(said) != std::string::npos, said);
 }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -20,14 +21,17 @@ namespace {
 constexpr std::size_t kMostSuspects = 20;
 constexpr std::size_t kMostQueues = 100;  // held against every lock that is seen
 
-// What nobody explains: how long ago the first of these waits began at the earliest, and what they are for.
+// What nobody explains: how long ago the first and the last of these waits began at the earliest, and what they are
+// for. Several tables may be held by several sessions: one that is too young for the first wait may still explain the
+// last.
 struct Mystery {
   double longest_wait_s = 0;
+  double shortest_wait_s = std::numeric_limits<double>::infinity();
   std::vector<LockObject> tables;
   std::unordered_set<std::size_t> waiting;  // for what nobody explains
   std::vector<const LockQueue*> queues;
   std::size_t waits = 0;
-  bool exact = true;          // how long each of them lasts, so that whoever began later is not the one
+  bool exact = true;          // how long each of them lasts, so that whoever began after all of them is not the one
   bool whole_server = false;  // global read lock, commit or backup lock: what holds those is no transaction
 };
 
@@ -43,6 +47,7 @@ Mystery unexplained(const WaitGraph& graph) {
         std::find(mystery.queues.begin(), mystery.queues.end(), &queue) == mystery.queues.end())
       mystery.queues.push_back(&queue);
     mystery.longest_wait_s = std::max(mystery.longest_wait_s, wait.wait_s.value_or(0));
+    if (wait.wait_s) mystery.shortest_wait_s = std::min(mystery.shortest_wait_s, *wait.wait_s);
     if (queue.kind == WaitKind::global_read || queue.kind == WaitKind::commit || queue.kind == WaitKind::backup)
       mystery.whole_server = true;
     if (queue.object.type == "TABLE" && !queue.object.name.empty()) mystery.tables.push_back(queue.object);
@@ -198,7 +203,9 @@ class Search {
       suspect.likely = suspect.likely || !waits;
       trace(held->second.weight, held->second.text);
     }
-    const bool older = transaction != nullptr && transaction->age_s.value_or(0) >= mystery_.longest_wait_s;
+    const double age = transaction == nullptr ? -1 : transaction->age_s.value_or(0);
+    const bool older = age >= mystery_.longest_wait_s;
+    const bool older_than_some = age >= mystery_.shortest_wait_s;
     if (older) {
       suspect.likely = true;
       trace(mystery_.whole_server ? 5 : 40,
@@ -206,11 +213,16 @@ class Search {
                                                                          : waits ? "waiting itself"
                                                                                  : "busy"));
       // The oldest is the one that was forgotten.
-      suspect.weight += 4 * (1 - mystery_.longest_wait_s / std::max(*transaction->age_s, 0.001));
+      suspect.weight += 4 * (1 - mystery_.longest_wait_s / std::max(age, 0.001));
       if (transaction->rows_modified.value_or(0) > 0) trace(1, "has changed rows");
+    } else if (older_than_some) {
+      trace(10, "in a transaction older than some of the waits");
     } else if (transaction != nullptr) {
       trace(1, "in a transaction that is younger than the first wait may be");
     }
+    // A transaction's age is known to the second only, a sleeper's time better.
+    if (idle && !since_before && transaction != nullptr && time >= mystery_.shortest_wait_s)
+      trace(5, "asleep since before some of the waits");
     suspect.may_hold = transaction != nullptr;
     if (idle && since_before) {
       // LOCK TABLES, HANDLER, FLUSH TABLES WITH READ LOCK, backup locks: no transaction shows them.
@@ -226,7 +238,8 @@ class Search {
     }
     if (!idle && suspect.traces.empty()) trace(0, "its statement runs");
     // Who waits itself and is in no transaction, is held up and holds up nobody for longer.
-    suspect.possible = mystery_.exact ? older || (since_before && !waits) : !waits || transaction != nullptr;
+    const bool since_some = time >= mystery_.shortest_wait_s;
+    suspect.possible = mystery_.exact ? older_than_some || (since_some && !waits) : !waits || transaction != nullptr;
     if (idle && transaction == nullptr && since_before) add_open_tables(suspect, trace);
     for (const LockObject& table : mystery_.tables) {
       if (session.database != table.schema) continue;

@@ -897,9 +897,11 @@ def backup_lock_table(stall):
 
 @scenario("two independent stalls at once")
 def two_stalls(stall):
+    """Whoever holds the second is younger than the first wait."""
     stall.shop()
     stall.table("u")
     for table in ("t", "u"):
+        stall.next_second()
         stall.session(f"reader of {table}", "BEGIN", f"SELECT * FROM shop.{table}")
         stall.root(f"reader of {table}")
         stall.wait(f"alter {table}", f"ALTER TABLE shop.{table} ADD COLUMN w INT", FOR_TABLE, ("shop", table), granted=[f"reader of {table}"])

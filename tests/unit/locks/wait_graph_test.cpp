@@ -242,6 +242,19 @@ TEST_CASE("nothing is shown: nobody is excluded by the time of a whole statement
   CHECK(report.suspects.front().blocks == 2);  // the ALTER, and the reader behind it
 }
 
+TEST_CASE("nothing is shown: who is too young for the first wait may explain another") {
+  LockFacts known = blind();
+  known.sessions = {session(3, "Sleep", 1), session(2, "Sleep", 5), session(1, "Sleep", 11),
+                    session(12, "Query", 9, kForTable, "ALTER TABLE orders ADD x INT"),
+                    session(13, "Query", 4, kForTable, "ALTER TABLE items ADD x INT")};
+  known.transactions = {transaction(1, 11.4, "0"), transaction(2, 6, "0"), transaction(3, 2, "0")};
+  const LockReport report = analyse_locks(known);
+  REQUIRE(report.suspects.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) CHECK(id_of(report, report.suspects[i]) == static_cast<std::int64_t>(i) + 1);
+  CHECK(report.suspects[1].reason ==
+        "in a transaction older than some of the waits; asleep since before some of the waits; works in shop");
+}
+
 TEST_CASE("nothing is shown: of hundreds who only sleep, none keeps a transaction off the list") {
   LockFacts known = blind();
   for (std::int64_t id = 100; id < 400; ++id) known.sessions.push_back(session(id, "Sleep", 60));

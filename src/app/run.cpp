@@ -102,14 +102,13 @@ void add_common_options(CLI::App& command, std::string& unused) {
 
 }  // namespace
 
-int run(int argc, const char* const* argv, const std::function<void()>& meanwhile) {
+int run(int argc, const char* const* argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe ends a write, not the program
   const auto* const chosen = std::find_if(kCommands.begin(), kCommands.end(), [&](const Command& command) {
     return argc > 1 && command.name == std::string_view(argv[1]);
   });
   std::future<void> connector;
   if (chosen != kCommands.end() && chosen->connects) connector = begin_to_initialise_connector();
-  if (meanwhile) meanwhile();
   CLI::App app("Lock and configuration auditor for MySQL and MariaDB", "dbaudit");
   app.set_help_flag("--help", "Print this help");  // -h is the host, as with the mysql client
   app.require_subcommand(1);

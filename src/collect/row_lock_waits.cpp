@@ -2,10 +2,15 @@
 //
 // MySQL 8.0 on: performance_schema.data_lock_waits alone, whose cost follows the waits; data_locks follows all row
 // locks (a second and more for 200,000). Older MySQL and MariaDB: information_schema's pair of tables, joined here.
-// MariaDB gives every transaction that only read the id 0, so its blocker cannot be told from others.
+// MariaDB gives every transaction that only read the id 0, so that two of them on one row have the same lock id. Who of
+// them waits, INNODB_TRX tells; who holds, nothing does.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <compare>
+#include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include "base/sql_text.h"
 #include "collect/source.h"
@@ -66,6 +71,76 @@ std::unordered_set<std::string> requested_locks(Rows& rows, std::size_t column) 
   return ids;
 }
 
+// A row of INNODB_LOCK_WAITS.
+struct InnodbWait {
+  std::string trx_id;
+  std::string lock_id;
+  std::string blocking_trx_id;
+  std::string blocking_lock_id;
+
+  auto operator<=>(const InnodbWait&) const = default;
+};
+
+// Each once: for readers of one row the server repeats the same ids.
+std::vector<InnodbWait> read_innodb_waits(Rows& rows) {
+  std::vector<InnodbWait> waits;
+  waits.reserve(rows.size());
+  while (rows.next()) waits.push_back({rows.text(0), rows.text(1), rows.text(2), rows.text(3)});
+  std::sort(waits.begin(), waits.end());
+  waits.erase(std::unique(waits.begin(), waits.end()), waits.end());
+  return waits;
+}
+
+// Who they are, as far as it can be told.
+class InnodbQueue {
+ public:
+  InnodbQueue(const std::vector<InnodbWait>& waits, const Reading& reading) : reading_(reading) {
+    for (const InnodbWait& wait : waits) ++blockers_of_[wait.lock_id];
+    for (const InnodbWait& wait : waits) {
+      if (!is_requested(wait.blocking_lock_id)) waits_for_holder_.insert(wait.lock_id);
+    }
+  }
+
+  // Empty: nobody that is known.
+  [[nodiscard]] std::vector<std::int64_t> waiters(const InnodbWait& wait) const {
+    return wait.trx_id == "0" ? readers_that_ask_for(wait.lock_id) : session_of(wait.trx_id);
+  }
+  [[nodiscard]] std::vector<std::int64_t> blockers(const InnodbWait& wait) const {
+    if (wait.blocking_trx_id != "0") return session_of(wait.blocking_trx_id);
+    return is_ahead(wait) ? readers_that_ask_for(wait.blocking_lock_id) : std::vector<std::int64_t>();
+  }
+
+  // Whether the blocker waits itself. Where a reader waits for somebody's lock on a row, no other reader has that row.
+  [[nodiscard]] bool is_ahead(const InnodbWait& wait) const {
+    if (wait.blocking_trx_id == "0") return waits_for_holder_.contains(wait.blocking_lock_id);
+    return is_requested(wait.blocking_lock_id);
+  }
+
+  // Of several readers who ask for one row, each waits for whoever holds it; of those in the queue it is not known who
+  // came before whom.
+  [[nodiscard]] bool is_certain(const InnodbWait& wait) const {
+    if (!is_ahead(wait)) return true;
+    const bool one_waits = waiters(wait).size() < 2 || blockers_of_.at(wait.lock_id) == 1;
+    return one_waits && blockers(wait).size() < 2;
+  }
+
+ private:
+  [[nodiscard]] bool is_requested(const std::string& lock_id) const { return blockers_of_.contains(lock_id); }
+  [[nodiscard]] std::vector<std::int64_t> session_of(const std::string& trx_id) const {
+    const auto found = reading_.processlist_of_trx.find(trx_id);
+    if (found == reading_.processlist_of_trx.end()) return {};
+    return {found->second};
+  }
+  [[nodiscard]] std::vector<std::int64_t> readers_that_ask_for(const std::string& lock_id) const {
+    const auto found = reading_.readers_that_ask_for.find(lock_id);
+    return found == reading_.readers_that_ask_for.end() ? std::vector<std::int64_t>() : found->second;
+  }
+
+  const Reading& reading_;
+  std::unordered_map<std::string, std::size_t> blockers_of_;  // lock that is asked for -> how many are in its way
+  std::unordered_set<std::string> waits_for_holder_;  // locks that are asked for, and a granted one is in the way
+};
+
 SourceOutcome read_data_lock_waits(Reading& reading) {
   if (!reading.performance_schema) return performance_schema_off(reading);
   Result<Rows> rows = reading.connection.query(kDataLockWaits);
@@ -86,7 +161,7 @@ SourceOutcome read_data_lock_waits(Reading& reading) {
     insert.row(reading.server_id, reading.processlist_id(rows->integer(0)), rows->text(1), wanted.mode,
                reading.processlist_id(rows->integer(2)), rows->text(3), by_id[blocking].mode, rows->integer(2),
                requested.contains(blocking) ? "WAITING" : "GRANTED", wanted.type, wanted.schema, wanted.table,
-               wanted.index);
+               wanted.index, true);
     ++count;
   }
   if (count >= kMostWaits) return too_many(count);
@@ -112,23 +187,29 @@ SourceOutcome read_innodb_lock_waits(Reading& reading) {
   Result<Rows> waits = reading.connection.query(kInnodbLockWaits);
   if (!waits) return unavailable_from(waits.error(), reading, "row_lock_waits");
   Insert insert = reading.store.insert("row_lock_waits");
-  const auto session_of = [&reading](const std::string& trx) -> std::optional<std::int64_t> {
-    const auto found = reading.processlist_of_trx.find(trx);
-    if (found == reading.processlist_of_trx.end()) return std::nullopt;
-    return found->second;
-  };
+  const bool cut = static_cast<std::int64_t>(waits->size()) >= kMostWaits;
+  const std::vector<InnodbWait> all = read_innodb_waits(*waits);
+  const InnodbQueue queue(all, reading);
   std::int64_t count = 0;
-  const std::unordered_set<std::string> requested = requested_locks(*waits, 1);
-  waits->rewind();
-  while (waits->next()) {
-    const Lock& wanted = by_id[waits->text(1)];
-    const std::string blocking = waits->text(3);
-    insert.row(reading.server_id, session_of(waits->text(0)), waits->text(0), wanted.mode, session_of(waits->text(2)),
-               waits->text(2), by_id[blocking].mode, nullptr, requested.contains(blocking) ? "WAITING" : "GRANTED",
-               wanted.type, wanted.schema, wanted.table, wanted.index);
+  const auto add = [&](const InnodbWait& wait, std::optional<std::int64_t> waiter,
+                       std::optional<std::int64_t> blocker) {
+    if ((waiter && waiter == blocker) || count >= kMostWaits) return;
+    const Lock& wanted = by_id[wait.lock_id];
+    insert.row(reading.server_id, waiter, wait.trx_id, wanted.mode, blocker, wait.blocking_trx_id,
+               by_id[wait.blocking_lock_id].mode, nullptr, queue.is_ahead(wait) ? "WAITING" : "GRANTED", wanted.type,
+               wanted.schema, wanted.table, wanted.index, queue.is_certain(wait));
     ++count;
+  };
+  for (const InnodbWait& wait : all) {
+    const std::vector<std::int64_t> waiters = queue.waiters(wait);
+    const std::vector<std::int64_t> blockers = queue.blockers(wait);
+    if (waiters.empty()) add(wait, std::nullopt, blockers.empty() ? std::nullopt : std::optional(blockers.front()));
+    for (const std::int64_t waiter : waiters) {
+      if (blockers.empty()) add(wait, waiter, std::nullopt);
+      for (const std::int64_t blocker : blockers) add(wait, waiter, blocker);
+    }
   }
-  return count >= kMostWaits ? too_many(count) : SourceOutcome::read(count);
+  return cut || count >= kMostWaits ? too_many(count) : SourceOutcome::read(count);
 }
 
 }  // namespace

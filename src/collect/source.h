@@ -69,6 +69,8 @@ struct Reading {
   std::optional<std::set<std::string>> waiting_statements{};
   std::vector<std::string> awaited_user_locks{};  // names in statements that wait in GET_LOCK
   std::unordered_map<std::string, std::int64_t> processlist_of_trx{};
+  // MariaDB gives all who only read the id 0: those of them that wait, by the id of the lock that they ask for.
+  std::unordered_map<std::string, std::vector<std::int64_t>> readers_that_ask_for{};
   std::optional<std::int64_t> thread_instances_lost{};
   std::vector<std::string> warnings{};  // for stderr
   // Why processlist_of_thread is not complete, with the remedy; nothing when it is.

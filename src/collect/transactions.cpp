@@ -17,8 +17,8 @@ constexpr std::string_view kInnodb =
     "SELECT trx_mysql_thread_id, trx_id, trx_state, "
     "TIMESTAMPDIFF(MICROSECOND, trx_started, NOW(6)) / 1000000, "
     "TIMESTAMPDIFF(MICROSECOND, trx_wait_started, NOW(6)) / 1000000, "
-    "trx_isolation_level, trx_is_read_only, trx_rows_locked, trx_rows_modified, trx_tables_locked "
-    "FROM information_schema.INNODB_TRX";
+    "trx_isolation_level, trx_is_read_only, trx_rows_locked, trx_rows_modified, trx_tables_locked, "
+    "trx_requested_lock_id FROM information_schema.INNODB_TRX";
 
 constexpr std::string_view kEvents =
     "SELECT t.PROCESSLIST_ID, e.TIMER_WAIT / 1000000000000, e.ISOLATION_LEVEL, e.ACCESS_MODE, e.THREAD_ID, e.EVENT_ID "
@@ -37,6 +37,7 @@ struct Transaction {
   std::optional<std::int64_t> rows_locked;
   std::optional<std::int64_t> rows_modified;
   std::optional<std::int64_t> tables_locked;
+  std::optional<std::string> requested_lock_id;
   std::string seen_in = "innodb_trx";
 };
 
@@ -56,6 +57,7 @@ std::vector<Transaction> read_innodb(Rows& rows) {
     transaction.rows_locked = rows.integer(7);
     transaction.rows_modified = rows.integer(8);
     transaction.tables_locked = rows.integer(9);
+    transaction.requested_lock_id = rows.optional_text(10);
     // NOW(6) is taken at the start of the statement, trx_started has whole seconds: never below zero.
     if (transaction.age_s && *transaction.age_s < 0) transaction.age_s = 0;
   }
@@ -138,6 +140,8 @@ SourceOutcome collect_transactions(Reading& reading) {
     if (transaction.trx_id && *transaction.trx_id != "0" && transaction.processlist_id) {
       reading.processlist_of_trx[*transaction.trx_id] = *transaction.processlist_id;
     }
+    if (transaction.trx_id == "0" && transaction.processlist_id && transaction.requested_lock_id)
+      reading.readers_that_ask_for[*transaction.requested_lock_id].push_back(*transaction.processlist_id);
   }
   if (innodb) {
     // Read all the same: who has touched nothing holds nothing, and no server as it is installed should be incomplete.

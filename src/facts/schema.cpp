@@ -209,7 +209,8 @@ std::vector<Table> make_tables() {
         {"lock_type", "TEXT", "RECORD or TABLE"},
         {"object_schema", "TEXT", "database"},
         {"object_name", "TEXT", "table"},
-        {"index_name", "TEXT", "index of the record"}}},
+        {"index_name", "TEXT", "index of the record"},
+        {"is_certain", "INTEGER", "0: another who only reads may be meant, whom MariaDB does not tell from this one"}}},
       {"lock_waits",
        "sessions",
        "Who waits for a lock of any layer: the graph of `dbaudit locks`, worked out from the other tables when they "

@@ -48,13 +48,13 @@ LockReport analyse_locks(LockFacts facts) {
   report.method = method_of(report.facts);
   report.better_view = better_view_of(report.facts, report.method);
   for (std::size_t w = 0; w < report.graph.waits.size(); ++w) report.shown.push_back(w);
+  const SourceStatus* sessions = report.facts.source("sessions");
+  report.complete = sessions != nullptr && sessions->status == "read";
   find_roots(report);
   find_suspects(report);
   for (std::vector<LockRoot>* list : {&report.roots, &report.suspects}) {
     for (LockRoot& root : *list) describe_root(report, root);
   }
-  const SourceStatus* sessions = report.facts.source("sessions");
-  report.complete = sessions != nullptr && sessions->status == "read";
   return report;
 }
 

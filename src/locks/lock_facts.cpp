@@ -26,7 +26,7 @@ constexpr std::string_view kTransactions =
     "WHERE server_id = :id";
 constexpr std::string_view kRowWaits =
     "SELECT waiting_processlist_id, blocking_processlist_id, blocking_thread_id, blocking_trx_id, "
-    "waiting_lock_mode, blocking_lock_mode, lock_type, object_schema, object_name, blocking_lock_status "
+    "waiting_lock_mode, blocking_lock_mode, lock_type, object_schema, object_name, blocking_lock_status, is_certain "
     "FROM row_lock_waits WHERE server_id = :id";
 constexpr std::string_view kHandles =
     "SELECT processlist_id, object_schema, object_name, internal_lock, external_lock FROM table_handles "
@@ -63,7 +63,8 @@ class Facts {
     });
     each(kRowWaits, [this](const Query& row) {
       facts_.row_waits.push_back({row.integer(0), row.integer(1), row.integer(2), row.text(3), row.text(4), row.text(5),
-                                  row.text(6), row.text(7), row.text(8), row.text(9) == "WAITING"});
+                                  row.text(6), row.text(7), row.text(8), row.text(9) == "WAITING",
+                                  row.integer(10).value_or(1) != 0});
     });
     each(kHandles, [this](const Query& row) {
       facts_.table_handles.push_back({row.integer(0), row.text(1), row.text(2), row.text(3), row.text(4)});

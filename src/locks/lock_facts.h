@@ -64,6 +64,7 @@ struct RowLockWait {
   std::string schema;
   std::string name;
   bool blocking_waits = false;  // it is no holder yet, but ahead in the queue
+  bool certain = true;          // false: another reader of the row may be meant
 };
 
 struct TableHandle {

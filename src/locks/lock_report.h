@@ -32,6 +32,7 @@ struct LockRoot {
   Certainty certainty = Certainty::observed;
   bool cycle = false;
   std::string remedy;                     // a statement; empty: nothing but waiting
+  std::optional<std::string> caution;     // why the remedy may not be enough
   std::optional<std::string> prevention;  // the setting that would have ended it
   std::string reason;                     // of a suspect: its traces
 

@@ -152,4 +152,9 @@ bool may_have_become_conflict(std::string_view object_type, std::string_view req
                      [&](const Upgrade& upgrade) { return upgrade.shown == shown && conflicts(upgrade.real); });
 }
 
+bool may_have_lost_conflict(std::string_view object_type, std::string_view requested, std::string_view shown) {
+  return object_type == "BACKUP" && shown == "BACKUP_DDL" &&
+         conflict_with_granted(object_type, requested, "BACKUP_ALTER_COPY") == Conflict::none;
+}
+
 }  // namespace dbaudit

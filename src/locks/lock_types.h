@@ -25,4 +25,7 @@ Conflict conflict_with_waiting(std::string_view object_type, std::string_view re
 // SHARED_UPGRADABLE and is SHARED_NO_WRITE or EXCLUSIVE, FLUSH TABLES WITH READ LOCK shows BACKUP_FTWRL1).
 bool may_have_become_conflict(std::string_view object_type, std::string_view requested, std::string_view shown);
 
+// The reverse: an ALTER shows BACKUP_DDL and, once it is at work, is BACKUP_ALTER_COPY (measured).
+bool may_have_lost_conflict(std::string_view object_type, std::string_view requested, std::string_view shown);
+
 }  // namespace dbaudit

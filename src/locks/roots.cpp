@@ -50,8 +50,11 @@ class Components {
   // Vertices are nodes, then queues. Only those who wait themselves can be part of a cycle.
   [[nodiscard]] std::size_t degree(std::size_t vertex) const {
     if (vertex < graph_.nodes.size()) return waits_of_[vertex].size();
-    const LockQueue& queue = graph_.queues[vertex - graph_.nodes.size()];
-    return queue.one_of_them ? 0 : queue.blockers.size();
+    return graph_.queues[vertex - graph_.nodes.size()].blockers.size();
+  }
+  // Who is one of several proves no cycle.
+  [[nodiscard]] bool is_edge(std::size_t vertex, std::size_t i) const {
+    return vertex < graph_.nodes.size() || !graph_.queues[vertex - graph_.nodes.size()].blockers[i].candidate;
   }
   [[nodiscard]] std::size_t neighbour(std::size_t vertex, std::size_t i) const {
     if (vertex < graph_.nodes.size()) return graph_.nodes.size() + waits_of_[vertex][i];
@@ -64,7 +67,9 @@ class Components {
     while (!path.empty()) {
       auto& [vertex, next] = path.back();
       if (next < degree(vertex)) {
-        const std::size_t other = neighbour(vertex, next++);
+        const std::size_t i = next++;
+        if (!is_edge(vertex, i)) continue;
+        const std::size_t other = neighbour(vertex, i);
         if (state_[other].order == 0) {
           enter(other, path);
         } else if (state_[other].on_stack) {
@@ -162,12 +167,14 @@ class Roots {
     std::vector<RootLock> holds;
     bool certain = false;
     bool one_of_them = true;
-    std::size_t others = 0;
+    std::size_t others = 0;  // candidates, itself included
 
     void note(const LockQueue& queue, const Blocker& blocker) {
       certain = certain || blocker.certainty == Certainty::observed;
-      one_of_them = one_of_them && queue.one_of_them;
-      others = std::max(others, queue.blockers.size());
+      one_of_them = one_of_them && blocker.candidate;
+      const auto candidates = std::count_if(queue.blockers.begin(), queue.blockers.end(),
+                                            [](const Blocker& other) { return other.candidate; });
+      others = std::max(others, static_cast<std::size_t>(candidates) + queue.unlisted);
       const bool known = std::any_of(holds.begin(), holds.end(), [&](const RootLock& lock) {
         return lock.object == queue.object && lock.lock == blocker.lock;
       });

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -26,17 +28,22 @@ constexpr std::size_t kMostQueues = 100;  // held against every lock that is see
 // last.
 struct Mystery {
   double longest_wait_s = 0;
-  double shortest_wait_s = std::numeric_limits<double>::infinity();
+  double last_began_s =
+      std::numeric_limits<double>::infinity();  // of the object that was waited for last, the first wait
   std::vector<LockObject> tables;
   std::unordered_set<std::size_t> waiting;  // for what nobody explains
   std::vector<const LockQueue*> queues;
   std::size_t waits = 0;
-  bool exact = true;          // how long each of them lasts, so that whoever began after all of them is not the one
-  bool whole_server = false;  // global read lock, commit or backup lock: what holds those is no transaction
+  bool exact = true;  // how long each of them lasts, so that whoever began after all of them is not the one
+  // For a global read lock, commit or backup lock: what holds those is no transaction.
+  bool whole_server = false;      // at least one of them
+  bool only_whole_server = true;  // all of them
+  bool in_innodb = false;         // at least one waits for rows
 };
 
 Mystery unexplained(const WaitGraph& graph) {
   Mystery mystery;
+  std::map<std::tuple<std::string_view, std::string_view, std::string_view>, double> longest_of;  // object -> wait
   for (const LockWait& wait : graph.waits) {
     if (count_blockers(graph, wait) > 0) continue;
     mystery.waiting.insert(wait.node);
@@ -47,11 +54,19 @@ Mystery unexplained(const WaitGraph& graph) {
         std::find(mystery.queues.begin(), mystery.queues.end(), &queue) == mystery.queues.end())
       mystery.queues.push_back(&queue);
     mystery.longest_wait_s = std::max(mystery.longest_wait_s, wait.wait_s.value_or(0));
-    if (wait.wait_s) mystery.shortest_wait_s = std::min(mystery.shortest_wait_s, *wait.wait_s);
-    if (queue.kind == WaitKind::global_read || queue.kind == WaitKind::commit || queue.kind == WaitKind::backup)
-      mystery.whole_server = true;
-    if (queue.object.type == "TABLE" && !queue.object.name.empty()) mystery.tables.push_back(queue.object);
+    // Whoever comes to a queue later may wait for those in front.
+    double& longest = longest_of[{queue.object.type, queue.object.schema, queue.object.name}];
+    longest = std::max(longest, wait.wait_s.value_or(0));
+    const bool whole_server =
+        queue.kind == WaitKind::global_read || queue.kind == WaitKind::commit || queue.kind == WaitKind::backup;
+    mystery.whole_server = mystery.whole_server || whole_server;
+    mystery.only_whole_server = mystery.only_whole_server && whole_server;
+    mystery.in_innodb = mystery.in_innodb || queue.kind == WaitKind::row;
+    if (queue.object.type == "TABLE" && !queue.object.name.empty() &&
+        std::find(mystery.tables.begin(), mystery.tables.end(), queue.object) == mystery.tables.end())
+      mystery.tables.push_back(queue.object);
   }
+  for (const auto& [object, longest] : longest_of) mystery.last_began_s = std::min(mystery.last_began_s, longest);
   return mystery;
 }
 
@@ -73,14 +88,19 @@ class Search {
 
   void run() {
     note_locks();
+    note_open_tables();
     std::vector<Suspect> suspects;
     std::size_t threads = 0;  // of replication: they hold locks as well
     for (std::size_t i = 0; i < report_.facts.sessions.size(); ++i) {
       const LockSession& session = report_.facts.sessions[i];
       const auto node = node_of_.find(session.connection_id);
       const bool waits = node != node_of_.end() && mystery_.waiting.contains(node->second);
-      if (session.kind == "replication") ++threads;
-      if (session.kind == "client" && !waits) suspects.push_back(weigh(i, session));
+      const bool applies = session.kind == "replication" && transaction_of_.contains(session.connection_id);
+      if (session.kind == "replication" && !applies) ++threads;
+      if ((session.kind == "client" || applies) && !waits) suspects.push_back(weigh(i, session));
+    }
+    for (const LockTransaction& transaction : report_.facts.transactions) {
+      if (!transaction.connection_id && may_be_in_the_way(transaction)) suspects.push_back(weigh(transaction));
     }
     keep_the_likely(suspects);
     possible_ += threads;
@@ -96,7 +116,7 @@ class Search {
       root.certainty = Certainty::inferred;
       root.reason = join(suspect.traces, "; ");
       root.blocks = behind;
-      if (possible_ == 1) {
+      if (possible_ == 1 && report_.complete) {
         root.reason = "nobody else is possible; " + root.reason;
         root.blocks_directly = mystery_.waits;
         if (!roots.contains(root.node)) report_.roots.push_back(root);
@@ -107,7 +127,8 @@ class Search {
 
  private:
   struct Suspect {
-    std::size_t session = 0;
+    std::optional<std::size_t> session;
+    const LockTransaction* detached = nullptr;  // where no session is
     double weight = 0;
     bool possible = true;
     bool likely = false;    // it shows more than that it is asleep, and was there before the first wait
@@ -171,10 +192,38 @@ class Search {
   }
 
   std::size_t node_of(const Suspect& suspect) {
-    const std::int64_t id = report_.facts.sessions[suspect.session].connection_id;
+    std::vector<LockNode>& nodes = report_.graph.nodes;
+    if (suspect.detached != nullptr) {
+      const auto known = std::find_if(nodes.begin(), nodes.end(), [&](const LockNode& node) {
+        return node.detached && node.trx_id == suspect.detached->trx_id;
+      });
+      if (known != nodes.end()) return static_cast<std::size_t>(known - nodes.begin());
+      nodes.push_back({{}, {}, suspect.detached->trx_id, true, {}});
+      return nodes.size() - 1;
+    }
+    const std::int64_t id = report_.facts.sessions[*suspect.session].connection_id;
     const auto [found, added] = node_of_.emplace(id, report_.graph.nodes.size());
     if (added) report_.graph.nodes.push_back({id, {}, {}, false, suspect.session});
     return found->second;
+  }
+
+  // MariaDB keeps the row locks of a transaction whose session is gone, and no metadata lock.
+  [[nodiscard]] bool may_be_in_the_way(const LockTransaction& transaction) const {
+    if (transaction.trx_id.empty()) return false;
+    return mystery_.in_innodb || !report_.facts.version.is_mariadb();
+  }
+
+  [[nodiscard]] Suspect weigh(const LockTransaction& detached) const {
+    Suspect suspect;
+    suspect.detached = &detached;
+    suspect.may_hold = true;
+    const double age = detached.age_s.value_or(0);
+    suspect.likely = age >= mystery_.longest_wait_s;
+    suspect.possible = !mystery_.exact || age >= mystery_.last_began_s;
+    suspect.weight = suspect.likely ? 40 : age >= mystery_.last_began_s ? 10 : 1;
+    suspect.traces.push_back(suspect.likely ? "a transaction without a session, older than the first wait"
+                                            : "a transaction without a session");
+    return suspect;
   }
 
   // How much each trace weighs is a judgement: what names the table outweighs what only fits in time.
@@ -205,10 +254,10 @@ class Search {
     }
     const double age = transaction == nullptr ? -1 : transaction->age_s.value_or(0);
     const bool older = age >= mystery_.longest_wait_s;
-    const bool older_than_some = age >= mystery_.shortest_wait_s;
+    const bool older_than_some = age >= mystery_.last_began_s;
     if (older) {
       suspect.likely = true;
-      trace(mystery_.whole_server ? 5 : 40,
+      trace(mystery_.only_whole_server ? 5 : 40,
             fmt::format("{} in a transaction older than the first wait", idle    ? "idle"
                                                                          : waits ? "waiting itself"
                                                                                  : "busy"));
@@ -221,12 +270,12 @@ class Search {
       trace(1, "in a transaction that is younger than the first wait may be");
     }
     // A transaction's age is known to the second only, a sleeper's time better.
-    if (idle && !since_before && transaction != nullptr && time >= mystery_.shortest_wait_s)
+    if (idle && !since_before && transaction != nullptr && time >= mystery_.last_began_s)
       trace(5, "asleep since before some of the waits");
     suspect.may_hold = transaction != nullptr;
     if (idle && since_before) {
       // LOCK TABLES, HANDLER, FLUSH TABLES WITH READ LOCK, backup locks: no transaction shows them.
-      trace(mystery_.whole_server ? 20 : 5, "asleep since before the first wait");
+      trace(mystery_.whole_server && transaction == nullptr ? 20 : 5, "asleep since before the first wait");
       // Whoever fell asleep last before it is the likelier one.
       if (time > 0 && transaction == nullptr) suspect.weight += 4 * mystery_.longest_wait_s / time;
     } else if (idle && transaction == nullptr) {
@@ -238,11 +287,15 @@ class Search {
     }
     if (!idle && suspect.traces.empty()) trace(0, "its statement runs");
     // Who waits itself and is in no transaction, is held up and holds up nobody for longer.
-    const bool since_some = time >= mystery_.shortest_wait_s;
+    const bool since_some = time >= mystery_.last_began_s;
     suspect.possible = mystery_.exact ? older_than_some || (since_some && !waits) : !waits || transaction != nullptr;
-    if (idle && transaction == nullptr && since_before) add_open_tables(suspect, trace);
+    if (idle && transaction == nullptr && since_before && suspect.possible && !table_in_use_.empty()) {
+      suspect.likely = true;
+      trace(20, table_in_use_ + " is in use by somebody without a transaction");
+    }
     for (const LockObject& table : mystery_.tables) {
-      if (session.database != table.schema) continue;
+      if (!session.database || folded(report_.facts, *session.database) != folded(report_.facts, table.schema))
+        continue;
       trace(3, fmt::format("works in {}", table.schema));
       break;
     }
@@ -264,21 +317,16 @@ class Search {
 
   // In use by more than the ALTERs that wait for it: then somebody has it locked, or open in a HANDLER. A transaction
   // that lies idle does not count there.
-  template <typename Trace>
-  void add_open_tables(Suspect& suspect, const Trace& trace) const {
-    if (!suspect.possible) return;
+  void note_open_tables() {
+    std::map<std::pair<std::string_view, std::string_view>, std::int64_t> altering;  // by those who wait for it
+    for (const LockWait& wait : report_.graph.waits) {
+      const LockQueue& queue = report_.graph.queues[wait.queue];
+      altering[{queue.object.schema, queue.object.name}] += queue.requested == "EXCLUSIVE" ? 1 : 0;
+    }
     for (const OpenTable& open : report_.facts.open_tables) {
-      std::int64_t altering = 0;
-      bool waited_for = false;
-      for (const LockWait& wait : report_.graph.waits) {
-        const LockQueue& queue = report_.graph.queues[wait.queue];
-        if (queue.object.schema != open.schema || queue.object.name != open.name) continue;
-        waited_for = true;
-        altering += queue.requested == "EXCLUSIVE" ? 1 : 0;
-      }
-      if (!waited_for || open.in_use <= altering) continue;
-      suspect.likely = true;
-      trace(20, fmt::format("{}.{} is in use by somebody without a transaction", open.schema, open.name));
+      const auto waited_for = altering.find({open.schema, open.name});
+      if (waited_for == altering.end() || open.in_use <= waited_for->second) continue;
+      table_in_use_ = open.schema + "." + open.name;
       return;
     }
   }
@@ -289,6 +337,7 @@ class Search {
   std::unordered_map<std::int64_t, const LockTransaction*> transaction_of_;
   std::unordered_map<std::int64_t, std::size_t> node_of_;
   std::unordered_set<std::int64_t> session_waits_;
+  std::string table_in_use_;
   std::unordered_map<std::int64_t, Trace> holds_;  // connection -> the strongest that it is seen to hold
 };
 

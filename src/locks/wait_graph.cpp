@@ -34,9 +34,14 @@ constexpr const char* kFromStatement = "the lock it holds is observed; what is a
 constexpr const char* kFromStatements = "both requests are read from the statements";
 constexpr const char* kFromStaleType =
     "it holds a lock on the same object, whose present type MariaDB does not show; nothing else explains the wait";
+constexpr const char* kFromRequestedType =
+    "MariaDB shows the lock that its ALTER asked for; at work, an ALTER has a weaker one, which does not stand in the "
+    "way";
 constexpr const char* kFromUnknownType = "it holds a lock of a type that this version of dbaudit does not know";
 constexpr const char* kFromReaders =
     "MariaDB gives every transaction that only read the id 0; it is one of those that hold row locks";
+constexpr const char* kFromAskingReaders =
+    "MariaDB does not tell apart those who only read and ask for the same row; who came first is not known";
 constexpr const char* kFromHandles = "it has the table open and locked; who waits is read from the process list";
 constexpr const char* kFromWaitingWriter = "it waits to write the same table, and writers go first";
 
@@ -197,29 +202,47 @@ class Builder {
 
   // --- InnoDB
 
-  void row_waits() {
+  // Who has only read, and holds row locks; the oldest first. One that waits counts the lock that it asks for as well.
+  [[nodiscard]] std::vector<std::size_t> readers_with_row_locks() {
+    std::vector<const LockTransaction*> readers;
     for (const LockTransaction& transaction : facts_.transactions) {
-      if (transaction.trx_id == "0" && transaction.connection_id && transaction.rows_locked.value_or(0) > 0 &&
-          !transaction.wait_s)
-        readers_with_row_locks_.push_back(node_of_connection(*transaction.connection_id));
+      if (transaction.trx_id == "0" && transaction.connection_id &&
+          transaction.rows_locked.value_or(0) > (transaction.wait_s ? 1 : 0))
+        readers.push_back(&transaction);
     }
+    std::stable_sort(readers.begin(), readers.end(), [](const LockTransaction* a, const LockTransaction* b) {
+      return a->age_s.value_or(0) > b->age_s.value_or(0);
+    });
+    std::vector<std::size_t> nodes;
+    nodes.reserve(readers.size());
+    for (const LockTransaction* reader : readers) nodes.push_back(node_of_connection(*reader->connection_id));
+    return nodes;
+  }
+
+  void row_waits() {
+    readers_with_row_locks_ = readers_with_row_locks();
     std::map<std::size_t, std::size_t> queue_of;  // waiting node -> its queue
     for (const RowLockWait& wait : facts_.row_waits) {
       if (!wait.waiting_id) continue;
       const std::size_t waiter = node_of_connection(*wait.waiting_id);
       const auto [found, added] = queue_of.emplace(waiter, graph_.queues.size());
       if (added) {
-        graph_.queues.push_back({WaitKind::row, {"TABLE", wait.schema, wait.name}, wait.requested_mode, {}, {}, false});
+        graph_.queues.push_back({WaitKind::row, {"TABLE", wait.schema, wait.name}, wait.requested_mode, {}, {}});
         add_wait(waiter, found->second);
       }
       add_row_blockers(wait, waiter, graph_.queues[found->second]);
+    }
+    for (const auto& [waiter, q] : queue_of) {
+      LockQueue& queue = graph_.queues[q];
+      queue.one_of_them = !queue.blockers.empty() && std::all_of(queue.blockers.begin(), queue.blockers.end(),
+                                                                 [](const Blocker& b) { return b.candidate; });
     }
     // Waits that only INNODB_TRX shows: nothing is known of the holder.
     for (const LockTransaction& transaction : facts_.transactions) {
       if (!transaction.wait_s || !transaction.connection_id) continue;
       const std::size_t waiter = node_of_connection(*transaction.connection_id);
       if (!queue_of.emplace(waiter, graph_.queues.size()).second) continue;
-      graph_.queues.push_back({WaitKind::row, {"TABLE", "", ""}, "", {}, {}, false});
+      graph_.queues.push_back({WaitKind::row, {"TABLE", "", ""}, "", {}, {}});
       add_wait(waiter, graph_.queues.size() - 1);
     }
   }
@@ -229,12 +252,20 @@ class Builder {
     // MySQL still names the session that prepared it, which by now does other things.
     const bool detached = detached_transactions_.contains(wait.blocking_trx_id) && wait.blocking_trx_id != "0";
     if (wait.blocking_id && !detached) {
-      add_blocker(queue, {node_of_connection(*wait.blocking_id), wait.blocking_mode, how, Certainty::observed, ""});
+      const Certainty certainty = wait.certain ? Certainty::observed : Certainty::inferred;
+      add_blocker(queue, {node_of_connection(*wait.blocking_id), wait.blocking_mode, how, certainty,
+                          wait.certain ? "" : kFromAskingReaders});
     } else if (wait.blocking_trx_id == "0") {
-      queue.one_of_them = true;
+      std::size_t listed = 0;
+      std::size_t all = 0;
       for (const std::size_t node : readers_with_row_locks_) {
-        if (node != waiter) add_blocker(queue, {node, wait.blocking_mode, how, Certainty::inferred, kFromReaders});
+        if (node == waiter) continue;
+        ++all;
+        if (listed == kMostCandidates) continue;
+        ++listed;
+        add_blocker(queue, {node, wait.blocking_mode, how, Certainty::inferred, kFromReaders, true});
       }
+      queue.unlisted = all - listed;
     } else {
       const std::size_t node = wait.blocking_id || !wait.blocking_thread_id ? node_of_transaction(wait.blocking_trx_id)
                                                                             : node_of_thread(*wait.blocking_thread_id);
@@ -243,10 +274,12 @@ class Builder {
     }
   }
 
+  // One that is seen to be in the way is no mere candidate.
   static void add_blocker(LockQueue& queue, Blocker blocker) {
     for (Blocker& known : queue.blockers) {
       if (known.node != blocker.node) continue;
-      if (blocker.how == How::granted) known.how = How::granted;
+      if (blocker.how == How::granted && !blocker.candidate) known.how = How::granted;
+      if (known.candidate && !blocker.candidate) known = std::move(blocker);
       return;
     }
     queue.blockers.push_back(std::move(blocker));
@@ -536,45 +569,55 @@ class Builder {
     for (const TableHandle& handle : facts_.table_handles) {
       if (handle.connection_id) handles[{handle.schema, handle.name}].push_back(&handle);
     }
+    std::map<std::string, LockQueue> in_the_way;  // of those who ask alike
+    const auto queue_for = [&](const WantedLock& lock, bool flush) -> const LockQueue& {
+      LockQueue queue{WaitKind::table, {"TABLE", lock.schema, lock.name}, flush ? "FLUSH" : "", {}, {}};
+      if (!flush) queue.requested = lock.lock_type == "SHARED_READ" ? "READ" : "WRITE";
+      const auto [found, added] = in_the_way.try_emplace(key_of(queue.object) + '\0' + queue.requested);
+      if (!added) return found->second;
+      std::unordered_set<std::size_t> known;
+      for (const auto& [table, list] : handles) {
+        const bool everything = lock.object_type == "BACKUP";  // FLUSH TABLES without names
+        if (!everything && table != std::pair{lock.schema, lock.name}) continue;
+        const std::size_t before = queue.blockers.size();
+        add_handle_blockers(queue, list, flush, known);
+        // FLUSH TABLES waits for the tables that are in use, one after the other.
+        if (everything && queue.blockers.size() > before) queue.object = {"TABLE", table.first, table.second};
+      }
+      return found->second = std::move(queue);
+    };
     std::map<std::string, std::size_t> queue_of;  // all who wait for the same share one
     for (const auto& [node, flush] : handle_waiters_) {
-      const LockSession& asking = *session(node);
-      LockQueue chosen{WaitKind::table, {"TABLE", "", ""}, flush ? "FLUSH" : "", {}, {}, false};
-      for (const WantedLock& lock : asked_by(asking).locks) {
-        const bool everything = lock.object_type == "BACKUP";  // FLUSH TABLES without names
-        if (lock.object_type != "TABLE" && !everything) continue;
-        LockQueue queue = chosen;
-        queue.blockers.clear();
-        queue.object = {"TABLE", lock.schema, lock.name};
-        if (!flush) queue.requested = lock.lock_type == "SHARED_READ" ? "READ" : "WRITE";
-        for (const auto& [table, list] : handles) {
-          if (!everything && table != std::pair{lock.schema, lock.name}) continue;
-          const std::size_t before = queue.blockers.size();
-          add_handle_blockers(queue, list, node, flush);
-          // FLUSH TABLES waits for the tables that are in use, one after the other.
-          if (everything && queue.blockers.size() > before) queue.object = {"TABLE", table.first, table.second};
-        }
-        if (chosen.object.name.empty() || (chosen.blockers.empty() && !queue.blockers.empty()))
-          chosen = std::move(queue);
+      LockQueue nothing{WaitKind::table, {"TABLE", "", ""}, flush ? "FLUSH" : "", {}, {}};
+      const LockQueue* chosen = nullptr;
+      for (const WantedLock& lock : asked_by(*session(node)).locks) {
+        if (lock.object_type != "TABLE" && lock.object_type != "BACKUP") continue;
+        const LockQueue& queue = queue_for(lock, flush);
+        const bool explains = std::any_of(queue.blockers.begin(), queue.blockers.end(),
+                                          [node = node](const Blocker& blocker) { return blocker.node != node; });
+        if (chosen == nullptr || explains) chosen = &queue;
+        if (explains) break;
       }
+      if (chosen == nullptr) chosen = &nothing;
       const auto [found, added] =
-          queue_of.emplace(key_of(chosen.object) + '\0' + chosen.requested, graph_.queues.size());
-      if (added) graph_.queues.push_back(std::move(chosen));
+          queue_of.emplace(key_of(chosen->object) + '\0' + chosen->requested, graph_.queues.size());
+      if (added) graph_.queues.push_back(*chosen);
       add_wait(node, found->second);
     }
   }
 
-  void add_handle_blockers(LockQueue& queue, const std::vector<const TableHandle*>& handles, std::size_t waiter,
-                           bool flush) {
+  void add_handle_blockers(LockQueue& queue, const std::vector<const TableHandle*>& handles, bool flush,
+                           std::unordered_set<std::size_t>& known) {
     for (const TableHandle* handle : handles) {
       const std::size_t node = node_of_connection(*handle->connection_id);
       const std::string& lock = flush ? handle->external_lock : handle->internal_lock;
       const bool in_the_way = flush || queue.requested == "WRITE" || lock.rfind("WRITE", 0) == 0;
-      if (node == waiter || lock.empty() || !in_the_way) continue;
+      if (lock.empty() || !in_the_way) continue;
       if (!handle_waiters_.contains(node)) {
-        add_blocker(queue, {node, lock, How::granted, Certainty::inferred, kFromHandles});
-      } else if (queue.requested == "READ") {
-        add_blocker(queue, {node, lock, How::queued_ahead, Certainty::inferred, kFromWaitingWriter});
+        if (known.insert(node).second)
+          queue.blockers.push_back({node, lock, How::granted, Certainty::inferred, kFromHandles});
+      } else if (queue.requested == "READ" && known.insert(node).second) {
+        queue.blockers.push_back({node, lock, How::queued_ahead, Certainty::inferred, kFromWaitingWriter});
       }
     }
   }
@@ -588,7 +631,7 @@ class Builder {
   }
 
   void add_metadata_queue(const ObjectLocks& locks, const Holders& asking) {
-    LockQueue queue{WaitKind::metadata, locks.object, asking.type, {}, {}, false};
+    LockQueue queue{WaitKind::metadata, locks.object, asking.type, {}, {}};
     std::unordered_set<std::size_t> known;
     const auto add = [&](const Holders& holders, How how, const char* inferred_from) {
       const bool certain = inferred_from == nullptr && asking.observed && holders.observed;
@@ -601,7 +644,7 @@ class Builder {
     };
     for (const Holders& held : locks.granted) {
       const Conflict conflict = conflict_with_granted(locks.object.type, asking.type, held.type);
-      if (conflict == Conflict::conflict) add(held, How::granted, nullptr);
+      if (conflict == Conflict::conflict) add_granted(locks, asking, held, add);
       if (conflict == Conflict::unknown && !asking.type.empty()) add(held, How::granted, kFromUnknownType);
     }
     for (const Holders& other : locks.waiting) {
@@ -615,6 +658,19 @@ class Builder {
     queue.kind = kind_of(locks.object.type, asking.type, queue);
     graph_.queues.push_back(std::move(queue));
     for (const std::size_t node : asking.nodes) add_wait(node, graph_.queues.size() - 1);
+  }
+
+  // Whoever is altering a table may have a weaker lock by now than MariaDB's performance_schema shows.
+  template <typename Add>
+  void add_granted(const ObjectLocks& locks, const Holders& asking, const Holders& held, const Add& add) {
+    if (held.current || !may_have_lost_conflict(locks.object.type, asking.type, held.type))
+      return add(held, How::granted, nullptr);
+    Holders altering = held;
+    Holders others = held;
+    std::erase_if(altering.nodes, [this](std::size_t node) { return !upgradable_.contains(node); });
+    std::erase_if(others.nodes, [this](std::size_t node) { return upgradable_.contains(node); });
+    add(others, How::granted, nullptr);
+    add(altering, How::granted, kFromRequestedType);
   }
 
   // MariaDB's performance_schema shows the type that was asked for: whoever may hold a stronger one by now, and when
@@ -732,7 +788,7 @@ std::size_t count_blockers(const WaitGraph& graph, const LockWait& wait) {
   const std::vector<Blocker>& blockers = graph.queues[wait.queue].blockers;
   const bool itself =
       std::any_of(blockers.begin(), blockers.end(), [&](const Blocker& b) { return b.node == wait.node; });
-  return blockers.size() - (itself ? 1 : 0);
+  return blockers.size() - (itself ? 1 : 0) + graph.queues[wait.queue].unlisted;
 }
 
 }  // namespace dbaudit

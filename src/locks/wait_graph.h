@@ -50,6 +50,7 @@ struct Blocker {
   How how = How::granted;
   Certainty certainty = Certainty::observed;
   std::string inferred_from;  // of an inferred one: from what
+  bool candidate = false;     // only one of the queue's candidates holds the lock; the server does not tell which
 };
 
 struct LockQueue {
@@ -58,8 +59,12 @@ struct LockQueue {
   std::string requested;          // empty: not known
   std::vector<Blocker> blockers;  // each node once. A waiter that is among them does not wait for itself
   std::vector<std::size_t> waits;
-  bool one_of_them = false;  // only one of the blockers is the real one; the server does not tell which
+  std::size_t unlisted = 0;  // further candidates beyond kMostCandidates
+  bool one_of_them = false;  // all blockers are candidates
 };
+
+// Any of a thousand readers may be the one: the oldest of them stand for all.
+inline constexpr std::size_t kMostCandidates = 50;
 
 struct LockWait {
   std::size_t node = 0;

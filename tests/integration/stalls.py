@@ -963,6 +963,42 @@ def doubly_shared_row_lock(stall):
     stall.candidates = set() if stall.mysql else {"reader 1", "reader 2"}
 
 
+@scenario("readers that wait for a row (LOCK IN SHARE MODE), and a reader of another")
+def waiting_readers(stall):
+    stall.shop()
+    stall.session("holder", "BEGIN", "UPDATE shop.t SET v = 7 WHERE id = 1")
+    stall.session("elsewhere", "BEGIN", "SELECT * FROM shop.t WHERE id = 2 LOCK IN SHARE MODE", innocent=True)
+    stall.root("holder")
+    for role in ("reader 1", "reader 2"):
+        stall.wait(role, "SELECT * FROM shop.t WHERE id = 1 LOCK IN SHARE MODE", IN_INNODB, T, granted=["holder"], kind=ROW)
+
+
+@scenario("a writer behind a reader that waits for the row")
+def writer_behind_waiting_reader(stall):
+    stall.shop()
+    stall.session("holder", "BEGIN", "UPDATE shop.t SET v = 7 WHERE id = 1")
+    stall.session("elsewhere", "BEGIN", "SELECT * FROM shop.t WHERE id = 2 LOCK IN SHARE MODE", innocent=True)
+    stall.root("holder")
+    stall.wait("reader", "SELECT * FROM shop.t WHERE id = 1 LOCK IN SHARE MODE", IN_INNODB, T, granted=["holder"], kind=ROW)
+    stall.wait("writer", "UPDATE shop.t SET v = 8 WHERE id = 1", IN_INNODB, T, granted=["holder"], ahead=["reader"], kind=ROW)
+
+
+@scenario("row lock held by a reader that waits itself")
+def row_held_by_waiting_reader(stall):
+    stall.shop()
+    stall.session("holder", "BEGIN", "UPDATE shop.t SET v = 7 WHERE id = 2")
+    stall.root("holder")
+    stall.table("u")
+    stall.session("elsewhere", "BEGIN", "SELECT * FROM shop.u WHERE id = 1 LOCK IN SHARE MODE")
+    stall.session("reader", "BEGIN", "SELECT * FROM shop.t WHERE id = 1 LOCK IN SHARE MODE")
+    stall.wait("reader", "SELECT * FROM shop.t WHERE id = 2 LOCK IN SHARE MODE", IN_INNODB, T, granted=["holder"], kind=ROW, keeps=True)
+    stall.wait("writer", "UPDATE shop.t SET v = 7 WHERE id = 1", IN_INNODB, T, granted=["reader"], kind=ROW, unknowable=not stall.mysql)
+    if stall.mysql:
+        stall.innocent.add("elsewhere")
+    else:
+        stall.candidates = {"reader", "elsewhere"}
+
+
 # --- names
 
 

@@ -267,6 +267,116 @@ TEST_CASE("nothing is shown: of hundreds who only sleep, none keeps a transactio
                     [&](const LockRoot& suspect) { return id_of(report, suspect) == 2; }));
 }
 
+TEST_CASE("nothing is shown: one of whom only some are seen is not the only one possible") {
+  LockFacts known = blind();
+  known.sessions = {session(1, "Sleep", 600), session(12, "Query", 9, kForTable, "ALTER TABLE orders ADD x INT")};
+  CHECK(analyse_locks(known).roots.size() == 1);
+  known.sources[0].status = "partial";
+  const LockReport report = analyse_locks(known);
+  CHECK(report.roots.empty());
+  REQUIRE(report.suspects.size() == 1);
+  CHECK(id_of(report, report.suspects.front()) == 1);
+}
+
+TEST_CASE("nothing is shown: a transaction without a session may hold the row") {
+  LockFacts known = blind();
+  known.sessions = {session(1, "Sleep", 600), session(12, "Query", 9, "Updating", "UPDATE orders SET v = 1")};
+  known.transactions = {transaction(12, 10, "7"), transaction(0, 90, "5")};
+  known.transactions[0].wait_s = 9;
+  known.transactions[1].connection_id.reset();
+  known.prepared_xids = {"'pay','',1"};
+  const LockReport report = analyse_locks(known);
+  CHECK(report.roots.empty());
+  REQUIRE(report.suspects.size() == 2);
+  CHECK(report.suspects.front().state == "prepared_xa");
+  CHECK(report.suspects.front().remedy == "XA ROLLBACK 'pay','',1");
+}
+
+TEST_CASE("nothing is shown: FLUSH TABLES WITH READ LOCK is no transaction's") {
+  LockFacts known = blind();
+  known.sessions = {session(1, "Sleep", 60), session(2, "Sleep", 20),
+                    session(12, "Query", 10, "Waiting for global read lock", "UPDATE orders SET v = 1")};
+  known.transactions = {transaction(1, 60, "0")};
+  const LockReport report = analyse_locks(known);
+  REQUIRE(report.suspects.size() == 2);
+  CHECK(id_of(report, report.suspects.front()) == 2);
+}
+
+TEST_CASE("nothing is shown: who came behind the first waiter of a table does not explain the second") {
+  LockFacts known = blind();
+  known.sessions = {session(1, "Sleep", 40), session(2, "Sleep", 6),
+                    session(12, "Query", 30, kForTable, "UPDATE orders SET v = 1"),
+                    session(13, "Query", 5, kForTable, "UPDATE orders SET v = 2")};
+  known.transactions = {transaction(2, 7, "0")};
+  const LockReport report = analyse_locks(known);
+  REQUIRE(report.suspects.size() == 2);
+  CHECK(id_of(report, report.suspects.front()) == 1);
+}
+
+// MariaDB's BACKUP STAGE BLOCK_DDL does not wait for an ALTER at work, whose lock is shown as it was asked for.
+TEST_CASE("a lock that may have become weaker is no observation") {
+  LockFacts known = facts(Flavor::mariadb);
+  known.sessions = {session(11, "Query", 9, kForTable, "ALTER TABLE orders ADD x INT"), session(12, "Sleep", 20),
+                    session(13, "Query", 5, "Waiting for backup lock", "BACKUP STAGE BLOCK_DDL")};
+  known.metadata_locks = {lock(11, "SHARED_UPGRADABLE", true), lock(11, "BACKUP_DDL", true, ""),
+                          lock(12, "BACKUP_DDL", true, ""), lock(13, "BACKUP_BLOCK_DDL", false, "")};
+  for (std::size_t i = 0; i < known.metadata_locks.size(); ++i) {
+    known.metadata_locks[i].type_is_current = false;
+    if (i > 0) known.metadata_locks[i].object_type = "BACKUP";
+    if (i > 0) known.metadata_locks[i].schema = "";
+  }
+  const LockReport report = analyse_locks(known);
+  const auto wait = std::find_if(report.graph.waits.begin(), report.graph.waits.end(),
+                                 [&](const LockWait& w) { return report.graph.nodes[w.node].connection_id == 13; });
+  REQUIRE(wait != report.graph.waits.end());
+  const auto blockers = blockers_of(report.graph, *wait, 9);
+  REQUIRE(blockers.size() == 2);
+  for (const Blocker* blocker : blockers) {
+    const bool locker = report.graph.nodes[blocker->node].connection_id == 12;
+    CHECK(blocker->certainty == (locker ? Certainty::observed : Certainty::inferred));
+  }
+}
+
+// KILL leaves it prepared; XA RECOVER does not tell whose it is.
+TEST_CASE("an idle transaction that may be prepared is told so") {
+  LockFacts known = facts(Flavor::mariadb);
+  known.sessions = {session(11, "Sleep", 600), session(12, "Query", 9, "Updating", "UPDATE orders SET v = 1")};
+  known.transactions = {transaction(11, 640, "5"), transaction(12, 9, "7")};
+  known.transactions[0].rows_modified = 1;
+  RowLockWait row;
+  row.waiting_id = 12;
+  row.blocking_id = 11;
+  row.blocking_trx_id = "5";
+  known.row_waits = {row};
+  known.prepared_xids = {"'pay','',1"};
+  REQUIRE(analyse_locks(known).roots.size() == 1);
+  CHECK(analyse_locks(known).roots.front().caution.has_value());
+  known.transactions[0].rows_modified = 0;  // then what is prepared holds no row
+  CHECK_FALSE(analyse_locks(known).roots.front().caution.has_value());
+}
+
+TEST_CASE("of a thousand readers who may hold the row, fifty are listed, and all are counted") {
+  LockFacts known = facts(Flavor::mariadb);
+  for (std::int64_t id = 100; id < 1100; ++id) {
+    known.sessions.push_back(session(id, "Sleep", 600));
+    known.transactions.push_back(transaction(id, static_cast<double>(id), "0"));
+    known.transactions.back().rows_locked = 1;
+  }
+  known.sessions.push_back(session(12, "Query", 9, "Updating", "UPDATE orders SET v = 1"));
+  RowLockWait row;
+  row.waiting_id = 12;
+  row.blocking_trx_id = "0";
+  known.row_waits = {row};
+  const LockReport report = analyse_locks(known);
+  REQUIRE(report.graph.waits.size() == 1);
+  CHECK(count_blockers(report.graph, report.graph.waits.front()) == 1000);
+  CHECK(report.graph.queues[report.graph.waits.front().queue].blockers.size() == kMostCandidates);
+  CHECK(report.roots.empty());
+  REQUIRE(report.suspects.size() == kMostCandidates);
+  CHECK(report.suspects.front().reason == "one of 1000 sessions of which one holds the lock");
+  CHECK(id_of(report, report.suspects.front()) == 1099);  // the oldest
+}
+
 // MariaDB with the plugin: who holds what is shown, for what is waited is not.
 LockFacts plugin() {
   LockFacts out = facts(Flavor::mariadb);

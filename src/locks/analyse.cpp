@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
 #include "locks/lock_report.h"
 
 namespace dbaudit {
@@ -29,6 +33,37 @@ std::optional<std::string> better_view_of(const LockFacts& facts, LockMethod met
   return std::nullopt;
 }
 
+// Who waits for `node` or for nobody that is seen.
+std::unordered_set<std::size_t> behind_suspect(const WaitGraph& graph, std::size_t node) {
+  std::unordered_set<std::size_t> waiters;
+  for (const LockQueue& queue : graph.queues) {
+    const bool its = std::any_of(queue.blockers.begin(), queue.blockers.end(),
+                                 [node](const Blocker& blocker) { return blocker.node == node; });
+    for (const std::size_t w : queue.waits) {
+      if (its || count_blockers(graph, graph.waits[w]) == 0) waiters.insert(graph.waits[w].node);
+    }
+  }
+  waiters.erase(node);
+  return waiters;
+}
+
+// A reader of whom InnoDB says that he may be it, and whose traces say so as well, is one suspect.
+void name_each_suspect_once(LockReport& report) {
+  std::vector<LockRoot> once;
+  std::unordered_map<std::size_t, std::size_t> index_of;
+  for (LockRoot& suspect : report.suspects) {
+    const auto [known, added] = index_of.emplace(suspect.node, once.size());
+    if (added) {
+      once.push_back(std::move(suspect));
+      continue;
+    }
+    LockRoot& first = once[known->second];
+    first.reason += "; " + suspect.reason;
+    first.blocks = count_with_those_behind(report.graph, behind_suspect(report.graph, first.node));
+  }
+  report.suspects = std::move(once);
+}
+
 }  // namespace
 
 std::string to_string(LockMethod method) {
@@ -52,6 +87,7 @@ LockReport analyse_locks(LockFacts facts) {
   report.complete = sessions != nullptr && sessions->status == "read";
   find_roots(report);
   find_suspects(report);
+  name_each_suspect_once(report);
   for (std::vector<LockRoot>* list : {&report.roots, &report.suspects}) {
     for (LockRoot& root : *list) describe_root(report, root);
   }

@@ -35,6 +35,7 @@ struct LockRoot {
   std::optional<std::string> caution;     // why the remedy may not be enough
   std::optional<std::string> prevention;  // the setting that would have ended it
   std::string reason;                     // of a suspect: its traces
+  std::size_t one_of = 0;                 // of a suspect: one of so many holds a lock, and which is not told
 
   // Filled by identify_people.
   std::optional<std::string> program_name;
@@ -62,6 +63,7 @@ struct LockReport {
   double min_wait_s = 0;                         // shorter waits are brief: shown, and nobody's reason to get up
   std::string only_for;                          // what keep_table chose, in words; empty: everything
   std::size_t elsewhere = 0;                     // waits that it left out
+  std::size_t perhaps = 0;                       // waits that it kept because for which table is not known
   std::vector<std::size_t> shown;                // indices into graph.waits; all of them, unless keep_table chose
 };
 
@@ -78,18 +80,28 @@ void find_suspects(LockReport& report);
 // How many go on when these do, themselves included.
 std::size_t count_with_those_behind(const WaitGraph& graph, const std::unordered_set<std::size_t>& nodes);
 
+// Everybody at or above these waits: those who wait, those in their way, and so on; with `one_of_several` also those of
+// whom only one is in the way.
+std::unordered_set<std::size_t> up_from(const WaitGraph& graph, const std::vector<std::size_t>& waits,
+                                        bool one_of_several);
+
+// For each node whether it is a root for sure, or waits behind one.
+std::vector<bool> behind_known_roots(const LockReport& report);
+
 // State, times, remedy and prevention of a root or suspect, from what is known of its node.
 void describe_root(const LockReport& report, LockRoot& root);
 
 // Works the graph out and stores it as tables lock_waits and lock_roots, for rules; nothing when nobody waits.
 void store_lock_graph(Store& store, std::int64_t server_id);
 
-// Only waits for one schema (`table` empty) or table, and the roots behind which they are.
+// Only waits for one schema (`table` empty) or table, or for who knows which, and the roots behind which they are.
 void keep_table(LockReport& report, const std::string& schema, const std::string& table);
 
 bool is_brief(const LockReport& report, const LockWait& wait);
 // Waits that are shown and not brief.
 std::size_t count_waits(const LockReport& report);
+// Of those, the waits behind no root that is known: those of which suspects are the only explanation.
+std::size_t count_unexplained(const LockReport& report);
 
 // Where each wait stands when the graph is drawn as trees: under the blocker that is nearest to a root, once. Indexed
 // by node: indices into graph.waits, longest wait first. `orphans` are behind nobody that is known.

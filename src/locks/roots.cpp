@@ -13,6 +13,8 @@ bool stands_in_the_way(const WaitGraph& graph, const LockQueue& queue, const Blo
                      [&](std::size_t w) { return graph.waits[w].node != blocker.node; });
 }
 
+bool tells_not_which(const LockQueue& queue) { return queue.one_of_them && queue.blockers.size() > 1; }
+
 // For each node the queues in which it stands in somebody's way.
 std::vector<std::vector<std::size_t>> blocked_queues(const WaitGraph& graph) {
   std::vector<std::vector<std::size_t>> queues(graph.nodes.size());
@@ -192,6 +194,7 @@ class Roots {
     root.blocks = counts.all;
     root.blocks_directly = counts.directly;
     if (candidate.one_of_them && candidate.others > 1) {
+      root.one_of = candidate.others;
       root.reason = "one of " + std::to_string(candidate.others) + " sessions of which one holds the lock";
       report_.suspects.push_back(std::move(root));
     } else {
@@ -243,10 +246,8 @@ std::size_t count_with_those_behind(const WaitGraph& graph, const std::unordered
   return all.size();
 }
 
-namespace {
-
-// Everybody at or above these waits: those who wait, those in their way, and so on.
-std::unordered_set<std::size_t> up_from(const WaitGraph& graph, const std::vector<std::size_t>& waits) {
+std::unordered_set<std::size_t> up_from(const WaitGraph& graph, const std::vector<std::size_t>& waits,
+                                        bool one_of_several) {
   std::vector<std::vector<std::size_t>> queues_of_waiter(graph.nodes.size());
   for (const LockWait& wait : graph.waits) queues_of_waiter[wait.node].push_back(wait.queue);
   std::unordered_set<std::size_t> nodes;
@@ -256,31 +257,64 @@ std::unordered_set<std::size_t> up_from(const WaitGraph& graph, const std::vecto
   for (std::size_t i = 0; i < next.size(); ++i) {
     if (!nodes.insert(next[i]).second) continue;
     for (const std::size_t q : queues_of_waiter[next[i]]) {
-      if (!queues.insert(q).second) continue;
-      for (const Blocker& blocker : graph.queues[q].blockers) next.push_back(blocker.node);
+      const LockQueue& queue = graph.queues[q];
+      if (!queues.insert(q).second || (!one_of_several && tells_not_which(queue))) continue;
+      for (const Blocker& blocker : queue.blockers) next.push_back(blocker.node);
     }
   }
   return nodes;
 }
 
+namespace {
+
+// What a name that the server does not tell leaves open: row waits that only INNODB_TRX shows have none, tables behind
+// triggers and views neither.
+enum class Match { no, perhaps, yes };
+
+Match match(const LockFacts& facts, const LockObject& object, const std::string& schema, const std::string& table) {
+  constexpr std::string_view kInSchema[] = {"TABLE",   "SCHEMA", "FUNCTION",    "PROCEDURE",       "PACKAGE BODY",
+                                            "TRIGGER", "EVENT",  "FOREIGN KEY", "CHECK CONSTRAINT"};
+  const bool any_schema = object.schema.empty();
+  if (any_schema && std::find(std::begin(kInSchema), std::end(kInSchema), object.type) == std::end(kInSchema))
+    return Match::no;
+  if (!any_schema && folded(facts, object.schema) != folded(facts, schema)) return Match::no;
+  if (table.empty()) return any_schema ? Match::perhaps : Match::yes;
+  if (object.name.empty()) return object.type == "TABLE" ? Match::perhaps : Match::no;
+  if (folded(facts, object.name) != folded(facts, table)) return Match::no;
+  return any_schema ? Match::perhaps : Match::yes;
+}
+
+// Whether a wait at or above those of `nodes` has nobody in its way that is seen.
+bool any_unexplained(const WaitGraph& graph, const std::unordered_set<std::size_t>& nodes) {
+  return std::any_of(graph.waits.begin(), graph.waits.end(), [&](const LockWait& wait) {
+    return nodes.contains(wait.node) && count_blockers(graph, wait) == 0;
+  });
+}
+
 }  // namespace
 
 void keep_table(LockReport& report, const std::string& schema, const std::string& table) {
-  const auto matches = [&](std::size_t w) {
-    const LockObject& object = report.graph.queues[report.graph.waits[w].queue].object;
-    return folded(report.facts, object.schema) == folded(report.facts, schema) &&
-           (table.empty() || folded(report.facts, object.name) == folded(report.facts, table));
-  };
   report.only_for = table.empty() ? schema : schema + "." + table;
-  report.elsewhere = std::erase_if(report.shown, [&](std::size_t w) { return !matches(w); });
-  const std::unordered_set<std::size_t> related = up_from(report.graph, report.shown);
-  std::erase_if(report.roots, [&](const LockRoot& root) { return !related.contains(root.node); });
+  report.elsewhere = std::erase_if(report.shown, [&](std::size_t w) {
+    const LockObject& object = report.graph.queues[report.graph.waits[w].queue].object;
+    const Match found = match(report.facts, object, schema, table);
+    if (found == Match::perhaps) ++report.perhaps;
+    return found == Match::no;
+  });
+  const std::unordered_set<std::size_t> related = up_from(report.graph, report.shown, true);
+  // Suspects have no edges: whoever waits for what nobody explains may be behind any of them.
+  const bool unexplained = any_unexplained(report.graph, related);
+  const auto concerns = [&](const LockRoot& root) {
+    if (unexplained && !root.reason.empty()) return true;
+    return related.contains(root.node) && (root.reason.empty() || root.one_of > 0);
+  };
+  std::erase_if(report.roots, [&](const LockRoot& root) { return !concerns(root); });
+  std::erase_if(report.suspects, [&](const LockRoot& suspect) { return !concerns(suspect); });
   std::erase_if(report.cycles, [&](const std::vector<std::size_t>& cycle) {
     return std::none_of(report.shown.begin(), report.shown.end(), [&](std::size_t w) {
       return std::binary_search(cycle.begin(), cycle.end(), report.graph.waits[w].node);
     });
   });
-  if (report.shown.empty()) report.suspects.clear();
 }
 
 bool is_brief(const LockReport& report, const LockWait& wait) {
@@ -290,6 +324,39 @@ bool is_brief(const LockReport& report, const LockWait& wait) {
 std::size_t count_waits(const LockReport& report) {
   return static_cast<std::size_t>(std::count_if(report.shown.begin(), report.shown.end(), [&](std::size_t w) {
     return !is_brief(report, report.graph.waits[w]);
+  }));
+}
+
+std::vector<bool> behind_known_roots(const LockReport& report) {
+  const WaitGraph& graph = report.graph;
+  const std::vector<std::vector<std::size_t>> queues_of = blocked_queues(graph);
+  std::vector<bool> known(graph.nodes.size(), false);
+  std::vector<bool> entered(graph.queues.size(), false);
+  std::vector<std::size_t> next;
+  for (const LockRoot& root : report.roots) {
+    if (!root.reason.empty()) continue;
+    known[root.node] = true;
+    next.push_back(root.node);
+  }
+  for (std::size_t i = 0; i < next.size(); ++i) {
+    for (const std::size_t q : queues_of[next[i]]) {
+      if (entered[q] || tells_not_which(graph.queues[q])) continue;
+      entered[q] = true;
+      for (const std::size_t w : graph.queues[q].waits) {
+        const std::size_t waiter = graph.waits[w].node;
+        if (!known[waiter]) next.push_back(waiter);
+        known[waiter] = true;
+      }
+    }
+  }
+  return known;
+}
+
+std::size_t count_unexplained(const LockReport& report) {
+  const std::vector<bool> known = behind_known_roots(report);
+  return static_cast<std::size_t>(std::count_if(report.shown.begin(), report.shown.end(), [&](std::size_t w) {
+    const LockWait& wait = report.graph.waits[w];
+    return !is_brief(report, wait) && !known[wait.node];
   }));
 }
 

@@ -7,7 +7,8 @@
 
 namespace dbaudit {
 
-// In one line: roots new and gone, more or fewer waits. "nothing has changed" where that is so.
+// In one line: roots and waiters new and gone, another first suspect; a few of each are named. "nothing has changed"
+// where that is so.
 std::string lock_changes(const LockReport& before, const LockReport& now);
 
 }  // namespace dbaudit

@@ -90,6 +90,9 @@ class Graph {
       case Kind::more_roots:
         named(i, label({fmt::format("and {} more who block", count)}), "shape=note, style=dotted");
         break;
+      case Kind::more_suspects:
+        named(i, label({fmt::format("and {} more who may block", count)}), "shape=note, style=dotted");
+        break;
       case Kind::nobody:
         named(i, label({"held by nobody that this server shows"}), "shape=ellipse, style=dashed");
         break;

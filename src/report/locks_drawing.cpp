@@ -12,7 +12,8 @@ constexpr std::size_t kDrawnRoots = 10;
 constexpr std::size_t kDrawnSuspects = 5;
 constexpr std::size_t kDrawnWaits = 5;      // below one blocker, of those behind whom nobody waits
 constexpr std::size_t kDrawnInTheWay = 15;  // ... and of those behind whom somebody does
-constexpr std::size_t kMostItems = 120;
+constexpr std::size_t kDrawnFolds = 5;      // objects below one blocker, whose waits are only counted
+constexpr std::size_t kMostItems = 120;     // beyond them, a blocker's others are one item
 constexpr std::size_t kMostDepth = 10;
 
 using Kind = DrawnItem::Kind;
@@ -68,7 +69,7 @@ class Drawing {
       children(forest_.below[root.node], item);
     }
     if (more == 0) return;
-    const std::size_t item = add(Kind::more_roots, std::nullopt);
+    const std::size_t item = add(kind == Kind::root ? Kind::more_roots : Kind::more_suspects, std::nullopt);
     items_[item].count = more;
     fold(folded, item);
   }
@@ -110,10 +111,10 @@ class Drawing {
   }
 
   void fold(const std::map<std::string, std::size_t>& folded, std::size_t parent) {
-    for (const auto& [object, count] : folded) {
+    for (const LockFold& fold : bounded_folds(folded, items_.size() < kMostItems ? kDrawnFolds : 0)) {
       const std::size_t item = add(Kind::more_waits, parent);
-      items_[item].object = object;
-      items_[item].count = count;
+      items_[item].object = fold.object;
+      items_[item].count = fold.count;
     }
   }
 

@@ -18,8 +18,9 @@ struct DrawnItem {
     waiter,
     again,       // stands elsewhere in the drawing: `node` says where, by its own item
     more_waits,  // `count` waits for `object` that are not drawn one by one
-    more_roots,  // `count` roots or suspects that are not drawn
-    nobody,      // stands for the holder that the server does not show
+    more_roots,  // `count` roots that are not drawn
+    more_suspects,
+    nobody,  // stands for the holder that the server does not show
   };
   Kind kind = Kind::waiter;
   std::size_t depth = 0;

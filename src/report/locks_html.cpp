@@ -153,7 +153,8 @@ class Picture {
       case Kind::waiter:
       case Kind::again: return "waiter";
       case Kind::more_waits:
-      case Kind::more_roots: return "more";
+      case Kind::more_roots:
+      case Kind::more_suspects: return "more";
       case Kind::nobody: return "nobody";
     }
     return "";
@@ -183,6 +184,7 @@ class Picture {
         add(fmt::format("and {} more waiting for {}", count_of(item.count), item.object), "soft");
         break;
       case Kind::more_roots: add(fmt::format("and {} more who block", count_of(item.count)), "soft"); break;
+      case Kind::more_suspects: add(fmt::format("and {} more who may block", count_of(item.count)), "soft"); break;
       case Kind::nobody: add("Behind nobody that this server shows", "first"); break;
     }
     return lines;
@@ -239,13 +241,18 @@ class Page {
 
  private:
   void advice() {
-    const bool guess = report_.roots.empty();
-    const std::vector<LockRoot>& roots = guess ? report_.suspects : report_.roots;
-    if (roots.empty()) return;
-    out_ += guess ? "<h2>Who it may be, likeliest first</h2>\n<ol>\n" : "<h2>What to do</h2>\n<ol>\n";
-    for (std::size_t i = 0; i < std::min(roots.size(), kShownRoots); ++i) {
-      const LockRoot& root = roots[i];
-      out_ += i > 0 ? "<li>" : guess ? "<li class=\"first guess\">" : "<li class=\"first\">";
+    const LockCulprits culprits = words_.culprits();
+    advice("What to do", culprits.roots, kShownRoots);
+    advice(LockWords::suspects_title(culprits), culprits.suspects, kShownRoots);
+  }
+
+  void advice(const std::string& title, const std::vector<const LockRoot*>& whom, std::size_t at_most) {
+    if (whom.empty()) return;
+    out_ += "<h2>" + title + "</h2>\n<ol>\n";
+    const std::size_t shown_here = std::min(whom.size(), at_most);
+    for (std::size_t i = 0; i < shown_here; ++i) {
+      const LockRoot& root = *whom[i];
+      out_ += i > 0 ? "<li>" : !root.reason.empty() ? "<li class=\"first guess\">" : "<li class=\"first\">";
       out_ += escaped(words_.advice(root)) + ".";
       if (!root.remedy.empty()) out_ += "<pre>" + shown(root.remedy) + "</pre>";
       if (!root.reason.empty()) note("Because: " + shown(root.reason));
@@ -253,7 +260,7 @@ class Page {
       out_ += "</li>\n";
     }
     out_ += "</ol>\n";
-    if (roots.size() > kShownRoots) note("... and " + count_of(roots.size() - kShownRoots) + " more");
+    if (whom.size() > shown_here) note("... and " + count_of(whom.size() - shown_here) + " more");
   }
 
   void waits() {

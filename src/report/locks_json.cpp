@@ -6,6 +6,7 @@ namespace dbaudit {
 namespace {
 
 constexpr std::size_t kMostBlockers = 50;
+constexpr std::size_t kMostSuspects = 50;
 
 class Writer {
  public:
@@ -21,11 +22,13 @@ class Writer {
       sources();
       json_.array("waits", report_.shown, [this](std::size_t w) { wait(report_.graph.waits[w]); });
       roots("roots", report_.roots, false);
-      roots("suspects", report_.suspects, true);
+      suspects();
       json_.array("cycles", report_.cycles, [this](const std::vector<std::size_t>& cycle) {
         json_.array(cycle, [this](std::size_t node) { json_.value(connection_id(node)); });
       });
-      if (!report_.only_for.empty()) json_.member("waits_elsewhere", report_.elsewhere);
+      if (report_.only_for.empty()) return;
+      json_.member("waits_elsewhere", report_.elsewhere);
+      json_.member("waits_of_unknown_object", report_.perhaps);
     });
     return json_.text();
   }
@@ -97,6 +100,13 @@ class Writer {
       json_.member("certainty", to_string(blocker.certainty));
       if (blocker.certainty == Certainty::inferred) json_.member("inferred_from", blocker.inferred_from);
     });
+  }
+
+  void suspects() {
+    std::vector<LockRoot> first = report_.suspects;
+    if (first.size() > kMostSuspects) first.resize(kMostSuspects);
+    roots("suspects", first, true);
+    json_.member("suspects_count", report_.suspects.size());
   }
 
   void roots(std::string_view name, const std::vector<LockRoot>& list, bool suspects) {

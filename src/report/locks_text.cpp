@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_set>
 #include <utility>
 
 #include "base/text.h"
@@ -15,8 +16,12 @@ namespace {
 
 constexpr std::size_t kShownRoots = 5;
 constexpr std::size_t kShownSuspects = 5;
-constexpr std::size_t kShownWaits = 3;  // below one blocker; the rest is counted
-constexpr std::size_t kMostLines = 22;  // of the trees together
+constexpr std::size_t kSuspectsBesideRoots = 3;
+constexpr std::size_t kNamedSuspects = 3;    // in a line of the trees
+constexpr std::size_t kShownObjects = 3;     // below one blocker, whose waits are only counted
+constexpr std::size_t kShownWaits = 3;       // below one blocker; the rest is counted
+constexpr std::size_t kMostLines = 22;       // of the trees together
+constexpr std::size_t kLinesOfSuspects = 8;  // of these, at least
 constexpr std::size_t kStatementBytes = 160;
 
 class Page {
@@ -72,41 +77,78 @@ class Page {
   }
 
   void advice() {
-    const std::vector<LockRoot>& roots = report_.roots.empty() ? report_.suspects : report_.roots;
-    if (roots.empty() || count_waits(report_) == 0) return;  // what is brief ends by itself, mostly
-    out_ += report_.roots.empty() ? "Who it may be, likeliest first\n" : "What to do\n";
-    const std::size_t shown = report_.roots.empty() ? kShownSuspects : kShownRoots;
-    for (std::size_t i = 0; i < std::min(roots.size(), shown); ++i) {
-      const LockRoot& root = roots[i];
+    const LockCulprits culprits = words_.culprits();
+    advice("What to do", culprits.roots, kShownRoots);
+    advice(LockWords::suspects_title(culprits), culprits.suspects,
+           culprits.roots.empty() ? kShownSuspects : kSuspectsBesideRoots);
+  }
+
+  void advice(const std::string& title, const std::vector<const LockRoot*>& whom, std::size_t at_most) {
+    if (whom.empty()) return;
+    line("", title);
+    const std::size_t shown = std::min(whom.size(), at_most);
+    for (std::size_t i = 0; i < shown; ++i) {
+      const LockRoot& root = *whom[i];
       paragraph(fmt::format("  {}. ", i + 1), words_.advice(root));
       if (!root.reason.empty()) paragraph("     because: ", printable(root.reason));
       if (i == 0 && root.prevention) paragraph("     next time: ", *root.prevention);
     }
-    if (roots.size() > shown)
-      line("  ", fmt::format("... and {} more", format_count(static_cast<double>(roots.size() - shown))));
+    if (whom.size() > shown) line("  ", fmt::format("... and {} more", count_of(whom.size() - shown)));
     out_ += '\n';
   }
 
   void trees() {
     out_ += "Who waits for whom\n";
-    std::size_t shown = 0;
-    for (const LockRoot& root : report_.roots) {
-      if (++shown > kShownRoots || lines_ >= kMostLines) break;
-      tree(root);
+    std::vector<const LockRoot*> suspects;
+    std::vector<const LockRoot*> roots;
+    for (const LockRoot& root : report_.roots) roots.push_back(&root);
+    for (const LockRoot& suspect : report_.suspects) {
+      if (!forest_.below[suspect.node].empty()) suspects.push_back(&suspect);
     }
-    if (report_.roots.empty()) {
-      for (const LockRoot& suspect : report_.suspects) {
-        if (!forest_.below[suspect.node].empty()) tree(suspect);
-      }
-    }
+    trees_of(roots, kShownRoots, "block");
+    lines_ = std::min(lines_, kMostLines - kLinesOfSuspects);
+    trees_of(suspects, kShownSuspects, "may block");
+    const std::string others =
+        suspects_who([this](const LockRoot& suspect) { return suspect.one_of > 0 && !drawn_.contains(suspect.node); });
+    if (!others.empty()) paragraph("  ", "or, where one of several holds the lock, another of them: " + others);
     if (!forest_.orphans.empty()) {
-      line("  ", "behind nobody that this server shows:");
+      const std::string suspected = suspects_who([](const LockRoot& suspect) { return suspect.one_of == 0; });
+      paragraph("  ", "behind nobody that this server shows" +
+                          (suspected.empty() ? std::string(":") : " (suspected: " + suspected + "):"));
       children(forest_.orphans, "  ");
     }
     out_ += '\n';
   }
 
+  void trees_of(const std::vector<const LockRoot*>& roots, std::size_t at_most, const char* do_what) {
+    std::size_t shown = 0;
+    std::size_t more = 0;
+    std::map<std::string, std::size_t> folded;
+    for (const LockRoot* root : roots) {
+      if (shown < at_most && lines_ < kMostLines) {
+        ++shown;
+        tree(*root);
+      } else {
+        ++more;
+        count_below(root->node, folded);
+      }
+    }
+    if (more == 0) return;
+    line("  ", fmt::format("... and {} more who {}", count_of(more), do_what));
+    fold(folded, "  ");
+  }
+
+  template <typename Chosen>
+  [[nodiscard]] std::string suspects_who(const Chosen& chosen) const {
+    std::vector<std::string> names;
+    for (const LockRoot* suspect : words_.culprits().suspects) {
+      if (chosen(*suspect)) names.push_back(words_.who(suspect->node));
+    }
+    return some_of(std::move(names), kNamedSuspects);
+  }
+
   void tree(const LockRoot& root) {
+    drawn_.insert(root.node);
     paragraph("  ", words_.headline(root));
     lines_ += 2;
     if (root.last_statement) {
@@ -148,8 +190,14 @@ class Page {
       cut(indent + "└─ ", words_.wait(wait));
       children(enter(wait.node), indent + "   ");
     }
-    for (const auto& [object, count] : folded)
-      cut(indent + "└─ ", fmt::format("and {} more waiting for {}", format_count(static_cast<double>(count)), object));
+    fold(folded, indent);
+  }
+
+  void fold(const std::map<std::string, std::size_t>& folded, const std::string& indent) {
+    for (const LockFold& fold : bounded_folds(folded, lines_ < kMostLines ? kShownObjects : 0)) {
+      ++lines_;
+      cut(indent + "└─ ", fmt::format("and {} more waiting for {}", count_of(fold.count), fold.object));
+    }
   }
 
   // NOLINTNEXTLINE(misc-no-recursion)
@@ -175,8 +223,10 @@ class Page {
       paragraph("To see more: ", *report_.better_view);
   }
 
+  static std::string count_of(std::size_t number) { return format_count(static_cast<double>(number)); }
+
   static std::string counted(std::size_t number, const char* one, const char* many) {
-    return fmt::format("{} {}", format_count(static_cast<double>(number)), number == 1 ? one : many);
+    return fmt::format("{} {}", count_of(number), number == 1 ? one : many);
   }
 
   const LockReport& report_;
@@ -184,6 +234,7 @@ class Page {
   TextOptions options_;
   WaitForest forest_;
   std::size_t lines_ = 0;
+  std::unordered_set<std::size_t> drawn_;  // nodes that have a tree
   std::string out_;
 };
 

@@ -34,6 +34,26 @@ std::string name_of(const LockObject& object) {
 
 }  // namespace
 
+std::vector<LockFold> bounded_folds(const std::map<std::string, std::size_t>& folded, std::size_t at_most) {
+  std::vector<LockFold> folds;
+  for (const auto& [object, count] : folded) folds.push_back({object, count});
+  if (folds.size() <= at_most + 1) return folds;
+  std::stable_sort(folds.begin(), folds.end(), [](const LockFold& a, const LockFold& b) { return a.count > b.count; });
+  LockFold rest;
+  for (std::size_t i = at_most; i < folds.size(); ++i) rest.count += folds[i].count;
+  rest.object = fmt::format("{} {}objects", format_count(static_cast<double>(folds.size() - at_most)),
+                            at_most > 0 ? "other " : "");
+  folds.resize(at_most);
+  folds.push_back(std::move(rest));
+  return folds;
+}
+
+std::string some_of(std::vector<std::string> names, std::size_t at_most) {
+  const std::size_t more = names.size() - std::min(names.size(), at_most);
+  names.resize(names.size() - more);
+  return join(names, ", ") + (more > 0 ? fmt::format(" and {} more", format_count(static_cast<double>(more))) : "");
+}
+
 std::string LockWords::who(std::size_t node) const {
   const LockNode& known = report_.graph.nodes[node];
   if (!known.connection_id) {
@@ -151,6 +171,13 @@ std::string LockWords::waiting_advice(const LockRoot& root) const {
 }
 
 std::string LockWords::verdict() const {
+  if (report_.perhaps == 0) return judgement();
+  return judgement() + fmt::format(" This server does not tell for which table {} of them {}.",
+                                   format_count(static_cast<double>(report_.perhaps)),
+                                   report_.perhaps == 1 ? "waits" : "wait");
+}
+
+std::string LockWords::judgement() const {
   const std::size_t waits = count_waits(report_);
   const std::size_t brief = report_.shown.size() - waits;
   if (report_.shown.empty() && report_.complete && !report_.only_for.empty()) {
@@ -171,36 +198,89 @@ std::string LockWords::verdict() const {
   }
   text = counted(waits, "session waits", "sessions wait");
   if (brief > 0) text += fmt::format(" ({} more for less than {})", brief, format_duration(report_.min_wait_s));
-  if (!report_.cycles.empty()) {
-    const auto member =
-        std::find_if(report_.roots.begin(), report_.roots.end(), [](const LockRoot& root) { return root.cycle; });
-    text += fmt::format("; {} of them wait for each other in a circle, which no server ends: one KILL is enough",
-                        format_count(static_cast<double>(report_.cycles.front().size())));
-    if (member != report_.roots.end()) text += fmt::format(", of {} or another of them", who(member->node));
-    const std::size_t others =
-        report_.roots.size() - static_cast<std::size_t>(std::count_if(report_.roots.begin(), report_.roots.end(),
-                                                                      [](const LockRoot& r) { return r.cycle; }));
-    if (others > 0) text += fmt::format("; {} up others", counted(others, "more holds", "more hold"));
-    if (report_.cycles.size() > 1) text += fmt::format("; {} circles in all", report_.cycles.size());
-    return text + ".";
+  const LockCulprits who_does = culprits();
+  const std::string held = !report_.cycles.empty() ? circle() : held_up_by(who_does);
+  return text + held + unexplained(who_does) + ".";
+}
+
+// Of those who are known.
+std::string LockWords::held_up_by(const LockCulprits& culprits) const {
+  if (culprits.explained == 0) return "";
+  const auto known = static_cast<std::size_t>(std::count_if(culprits.roots.begin(), culprits.roots.end(),
+                                                            [](const LockRoot* root) { return root->reason.empty(); }));
+  const LockRoot& first = *culprits.roots.front();
+  std::string name = who(first.node) + (first.program_name ? " in " + shown(*first.program_name) : "") + ": " +
+                     state(first) + (first.certainty == Certainty::inferred ? " (inferred)" : "");
+  if (culprits.unexplained == 0) {
+    if (known == 1) return "; one holds them up, " + name;
+    return fmt::format("; first of all {}; {} up others", name, counted(known - 1, "more holds", "more hold"));
   }
-  if (report_.roots.empty()) {
-    if (report_.suspects.empty()) return text + "; who holds the lock is not known.";
-    return text + fmt::format("; who holds the lock is not shown, {} is the likeliest: {}.",
-                              who(report_.suspects.front().node), state(report_.suspects.front()));
+  return fmt::format("; {} up {} of them, {}{}", counted(known, "holds", "hold"),
+                     format_count(static_cast<double>(culprits.explained)), known == 1 ? "" : "first of all ", name);
+}
+
+std::string LockWords::circle() const {
+  const auto in_circle = [](const LockRoot& root) { return root.cycle; };
+  const auto member = std::find_if(report_.roots.begin(), report_.roots.end(), in_circle);
+  std::string text =
+      fmt::format("; {} of them wait for each other in a circle, which no server ends: one KILL is enough",
+                  format_count(static_cast<double>(report_.cycles.front().size())));
+  if (member != report_.roots.end()) text += fmt::format(", of {} or another of them", who(member->node));
+  const auto others =
+      static_cast<std::size_t>(std::count_if(report_.roots.begin(), report_.roots.end(),
+                                             [](const LockRoot& root) { return !root.cycle && root.reason.empty(); }));
+  if (others > 0) text += fmt::format("; {} up others", counted(others, "more holds", "more hold"));
+  if (report_.cycles.size() > 1) text += fmt::format("; {} circles in all", report_.cycles.size());
+  return text;
+}
+
+// Of those who wait for somebody who is not known.
+std::string LockWords::unexplained(const LockCulprits& culprits) const {
+  if (culprits.unexplained == 0) return "";
+  std::string text = culprits.explained == 0     ? "; who holds the lock"
+                     : culprits.unexplained == 1 ? "; who holds up the other one"
+                                                 : fmt::format("; who holds up the other {}",
+                                                               format_count(static_cast<double>(culprits.unexplained)));
+  if (!culprits.roots.empty() && !culprits.roots.back()->reason.empty()) {
+    const LockRoot& only = *culprits.roots.back();
+    return text + fmt::format(" is not shown, but nobody is there except {}: {}", who(only.node), state(only));
   }
-  const LockRoot& first = report_.roots.front();
-  if (!first.reason.empty()) {
-    return text + fmt::format("; who holds the lock is not shown, but nobody is there except {}: {}.", who(first.node),
-                              state(first));
+  if (culprits.suspects.empty()) return text + " is not known";
+  const LockRoot& first = *culprits.suspects.front();
+  const bool one_of_them = std::all_of(report_.shown.begin(), report_.shown.end(), [this](std::size_t w) {
+    return count_blockers(report_.graph, report_.graph.waits[w]) > 0;
+  });
+  if (first.one_of > 0 && one_of_them)
+    return text + fmt::format(" is not told, one of {} does; the first of them is {}: {}", first.one_of,
+                              who(first.node), state(first));
+  return text + fmt::format(" is not shown, {} is the likeliest: {}", who(first.node), state(first));
+}
+
+LockCulprits LockWords::culprits() const {
+  LockCulprits found;
+  found.unexplained = count_unexplained(report_);
+  found.explained = count_waits(report_) - found.unexplained;
+  for (const LockRoot& root : report_.roots) {
+    if (root.reason.empty() ? found.explained > 0 : found.unexplained > 0) found.roots.push_back(&root);
   }
-  text +=
-      fmt::format("{} {}{}: {}", report_.roots.size() == 1 ? "; one holds them up," : "; first of all", who(first.node),
-                  first.program_name ? fmt::format(" in {}", shown(*first.program_name)) : "", state(first));
-  if (first.certainty == Certainty::inferred) text += " (inferred)";
-  if (report_.roots.size() > 1)
-    text += fmt::format("; {} up others", counted(report_.roots.size() - 1, "more holds", "more hold"));
-  return text + ".";
+  // Whoever is alone there is among the suspects as well.
+  std::stable_partition(found.roots.begin(), found.roots.end(),
+                        [](const LockRoot* root) { return root->reason.empty(); });
+  if (found.unexplained == 0) return found;
+  for (const LockRoot& suspect : report_.suspects) {
+    const bool named = std::any_of(found.roots.begin(), found.roots.end(), [&](const LockRoot* root) {
+      return !root->reason.empty() && root->node == suspect.node;
+    });
+    if (!named) found.suspects.push_back(&suspect);
+  }
+  return found;
+}
+
+std::string LockWords::suspects_title(const LockCulprits& culprits) {
+  if (culprits.roots.empty()) return "Who it may be, likeliest first";
+  if (culprits.explained == 0) return "Who else it may be";
+  return fmt::format("Who may hold up the other {}, likeliest first",
+                     culprits.unexplained == 1 ? "one" : format_count(static_cast<double>(culprits.unexplained)));
 }
 
 std::string LockWords::waited(const LockWait& wait) const {

@@ -1,16 +1,39 @@
 // The sentences that the reports of `dbaudit locks` share.
 #pragma once
 
+#include <map>
 #include <string>
+#include <vector>
 
 #include "locks/lock_report.h"
 
 namespace dbaudit {
 
+// Whom to talk to about the waits that are not brief.
+struct LockCulprits {
+  std::vector<const LockRoot*> roots;     // those who hold up somebody; the only one who is there comes last
+  std::vector<const LockRoot*> suspects;  // of the waits that no root explains
+  std::size_t explained = 0;              // waits behind a root that is known
+  std::size_t unexplained = 0;            // and the others
+};
+
+// Waits that are counted and not shown one by one, by what they are for, most first: at most `at_most` objects, and
+// the rest as one, "197 other objects".
+struct LockFold {
+  std::string object;
+  std::size_t count = 0;
+};
+std::vector<LockFold> bounded_folds(const std::map<std::string, std::size_t>& folded, std::size_t at_most);
+
+// At most `at_most` of them, "and 12 more".
+std::string some_of(std::vector<std::string> names, std::size_t at_most);
+
 class LockWords {
  public:
   explicit LockWords(const LockReport& report) : report_(report) {}
 
+  [[nodiscard]] LockCulprits culprits() const;
+  [[nodiscard]] static std::string suspects_title(const LockCulprits& culprits);
   [[nodiscard]] std::string verdict() const;                       // who waits, for whom, and how sure that is
   [[nodiscard]] std::string who(std::size_t node) const;           // "connection 11 (app@10.0.0.5:52110)"
   [[nodiscard]] std::string headline(const LockRoot& root) const;  // who, program, state, times
@@ -31,6 +54,10 @@ class LockWords {
 
  private:
   [[nodiscard]] std::string waiting_advice(const LockRoot& root) const;
+  [[nodiscard]] std::string judgement() const;
+  [[nodiscard]] std::string held_up_by(const LockCulprits& culprits) const;
+  [[nodiscard]] std::string circle() const;
+  [[nodiscard]] std::string unexplained(const LockCulprits& culprits) const;
 
   const LockReport& report_;
 };

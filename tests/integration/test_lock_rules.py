@@ -3,7 +3,7 @@
 import pytest
 
 from reports import results
-from stalls import T, idle_reader, row_queue, stall_of
+from stalls import T, idle_reader, row_queue, stall_of, two_idle_readers
 from test_incidents import aud, audit  # noqa: F401 (fixtures)
 from test_traps import sees_metadata_locks
 
@@ -30,6 +30,11 @@ def queue_for_a_row(server):
     yield from lasting(server, row_queue)
 
 
+@pytest.fixture
+def alter_behind_two_readers(server):
+    yield from lasting(server, two_idle_readers)
+
+
 def only(report, rule):
     """The one failure of a rule, and nothing else about it."""
     found = results(report, rule)
@@ -49,6 +54,17 @@ def test_somebody_waits(audit, alter_behind_reader, server):  # noqa: F811
     else:
         assert f"behind nobody that this server shows; the first suspect is connection {reader} (root@" in failure["message"]
         assert "KILL" not in failure["remedy"]
+
+
+def test_one_reader_of_two_is_not_enough(audit, alter_behind_two_readers, server):  # noqa: F811
+    stall = alter_behind_two_readers
+    failure = only(audit(*STRICT), "LCK001")
+    if not sees_metadata_locks(server):
+        assert "KILL" not in failure["remedy"]
+        return
+    assert failure["evidence"]["held_up_by"] == 2 and " and 1 more" in failure["message"], failure
+    first = next(number for role, number in stall.ids.items() if role in stall.roots and f"connection {number} " in failure["message"])
+    assert f"2 hold it up, and one of them gone may not be enough; the first: KILL {first}" in failure["remedy"]
 
 
 def test_one_holds_up_many(audit, alter_behind_reader, server):  # noqa: F811

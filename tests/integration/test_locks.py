@@ -11,7 +11,7 @@ import pytest
 
 import faults
 from accuracy import ACCURACY, Score
-from stalls import AHEAD, BACKUP, FOR_BACKUP, FOR_TABLE, GLOBAL_READ, GRANTED, METADATA, ROW, SCENARIOS, TABLE, USER, Stall, T, Wait, idle_reader, lock_tables_write, row_queue, stall_of, two_stalls
+from stalls import AHEAD, BACKUP, FOR_BACKUP, FOR_TABLE, GLOBAL_READ, GRANTED, IN_INNODB, METADATA, ROW, SCENARIOS, TABLE, USER, Stall, T, Wait, idle_reader, lock_tables_write, row_queue, stall_of, two_stalls
 from test_faults import KINDS, SLOT
 from test_harmless import grants_of
 from test_stalls import exactly_these_are_free
@@ -397,6 +397,36 @@ def test_text_names_the_one_to_talk_to_first(server, dbaudit, aud):
     with stall_of(server, row_queue) as stall:
         run = dbaudit("locks", *NOW, server=server)
         assert run.code == 1 and f"KILL {stall.ids['holder']}" in unwrapped(run), run
+
+
+def row_and_table(stall):
+    """Two stalls; who holds the row, every server shows."""
+    stall.shop()
+    stall.table("u")
+    stall.session("reader", "BEGIN", "SELECT * FROM shop.t")
+    stall.root("reader")
+    stall.next_second()
+    stall.wait("alter", "ALTER TABLE shop.t ADD COLUMN w INT", FOR_TABLE, T, granted=["reader"])
+    stall.session("holder", "BEGIN", "UPDATE shop.u SET v = 7 WHERE id = 1")
+    stall.root("holder")
+    stall.wait("writer", "UPDATE shop.u SET v = 8 WHERE id = 1", IN_INNODB, ("shop", "u"), granted=["holder"], kind=ROW)
+
+
+def test_a_root_is_not_said_to_hold_up_what_it_does_not(server, dbaudit, aud):
+    with stall_of(server, row_and_table) as stall:
+        text = unwrapped(dbaudit("locks", *NOW, server=server))
+        assert "2 sessions wait" in text
+        assert f"KILL {stall.ids['reader']}" in text and f"KILL {stall.ids['holder']}" in text
+        if stall.method == "nothing":
+            assert f"1 holds up 1 of them, connection {stall.ids['holder']} " in text
+            assert f"who holds up the other one is not shown, connection {stall.ids['reader']} " in text
+            assert f"behind nobody that this server shows (suspected: connection {stall.ids['reader']} " in text
+        else:
+            assert "1 more holds up others" in text and "suspected" not in text
+        rows = locks(dbaudit, *NOW, "--table", "shop.u", server=server)
+        assert ids(rows["waits"]) == {stall.ids["writer"]} and ids(rows["roots"]) == {stall.ids["holder"]} and rows["suspects"] == []
+        table = locks(dbaudit, *NOW, "--table", "shop.t", server=server)
+        assert ids(table["waits"]) == {stall.ids["alter"]} and stall.ids["reader"] in ids([*table["roots"], *table["suspects"]])
 
 
 def test_nobody_is_excluded_by_the_time_of_a_whole_call(server, dbaudit, aud):

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Runs every test: format, both compilers with warnings as errors, clang-tidy, and the whole suite (real MySQL and
-# MariaDB servers) with and without sanitizers. Installs what it needs as root on Debian; elsewhere it says what is
-# missing. Safe to repeat. `--quick`: one build, and only the tests that need no server.
+# MariaDB servers); with sanitizers all of it again but MariaDB 11.8, MariaDB 10.11 as it ships, and what runs or
+# measures servers only. Installs what it needs as root on Debian; elsewhere it says what is missing. Safe to repeat.
+# `--quick`: one build, and only the tests that need no server.
 #
 #   tests/run.sh [--quick]
-#   DBAUDIT_TEST_SERVERS=name=mysql://root:pw@127.0.0.1:3306,...   the suite on these servers (docker/compose.yaml)
+#   DBAUDIT_TEST_SERVERS=name=mysql://root:pw@127.0.0.1:3306,... tests/run.sh   one build, and the integration tests on
+#                                                          these servers (docker/compose.yaml) in place of the built-in
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=docker/install.sh
@@ -64,6 +66,14 @@ if [[ $quick == 1 ]]; then
   build release -DDBAUDIT_TESTS=ON
   ctest --preset release --label-exclude server
   exit 0
+fi
+
+# Tests that need servers of their own are skipped, and listed at the end.
+if [[ -n ${DBAUDIT_TEST_SERVERS:-} ]]; then
+  build release -DDBAUDIT_TESTS=ON
+  say "integration tests on the servers of DBAUDIT_TEST_SERVERS"
+  export DBAUDIT=$PWD/build/release/dbaudit DBAUDIT_REPEAT=$PWD/build/release/tests/repeat DBAUDIT_RULES=$PWD/rules
+  exec /usr/bin/python3 -m pytest -q tests/integration
 fi
 
 command -v npm >/dev/null || install_packages tests/node-packages.txt

@@ -31,6 +31,12 @@ void check_name(const SnapshotServer& server, const std::string& file, SameServe
   seen.emplace(server.name, Origin{file, server.taken_at});
 }
 
+// Somebody put another file there after the servers had been counted.
+Status changed(const std::string& file) {
+  return Error{ErrorKind::bad_input, fmt::format("snapshot {}: it was replaced while it was being read", file),
+               "Run it again"};
+}
+
 // `use` gets each file's servers while it is open.
 template <typename Use>
 void each_snapshot(Store& store, const std::vector<std::string>& files, Problems& problems, const Use& use) {
@@ -87,17 +93,19 @@ std::vector<std::string> servers_of_snapshots(Store& store, const std::vector<st
   return names;
 }
 
-void each_server_of_snapshots(Store& store, const std::vector<std::string>& files, const TakeFacts& take,
-                              Problems& problems) {
+void each_server_of_snapshots(Store& store, const std::vector<std::string>& files,
+                              const std::vector<std::string>& names, const TakeFacts& take, Problems& problems) {
   std::size_t index = 0;
-  each_snapshot(store, files, problems, [&](const std::string&, const std::vector<SnapshotServer>& servers) {
+  each_snapshot(store, files, problems, [&](const std::string& file, const std::vector<SnapshotServer>& servers) {
     for (const SnapshotServer& server : servers) {
+      if (index == names.size() || server.name != names[index]) return changed(file);
       store.clear_facts();
       if (Status added = store.add_from_snapshot(server.server_id); !added) return added;
       take(index++, store);
     }
     return success();
   });
+  if (problems.empty() && index != names.size()) problems.add(describe(changed(files.back()).error()));
 }
 
 }  // namespace dbaudit

@@ -23,8 +23,9 @@ void add_snapshots(Store& store, const std::vector<std::string>& files, SameServ
 
 // Their servers' names, in order, with everything that is wrong with any of the files.
 std::vector<std::string> servers_of_snapshots(Store& store, const std::vector<std::string>& files, Problems& problems);
-// Hands over the facts of each of these servers, one at a time, as server 1 of `store`.
-void each_server_of_snapshots(Store& store, const std::vector<std::string>& files, const TakeFacts& take,
-                              Problems& problems);
+// Hands over the facts of each of these servers, one at a time, as server 1 of `store`. A file that holds others by now
+// goes to `problems`.
+void each_server_of_snapshots(Store& store, const std::vector<std::string>& files,
+                              const std::vector<std::string>& names, const TakeFacts& take, Problems& problems);
 
 }  // namespace dbaudit

@@ -263,7 +263,7 @@ AuditResult judge_each(const JudgingArguments& arguments, JudgedFacts& facts, co
   if (!arguments.from.empty()) {
     const CollectRequest none;
     const TakeFacts judge = [&](std::size_t index, Store& store) { audit.judge_chosen(index, store, none); };
-    each_server_of_snapshots(facts.store, arguments.from, judge, problems);
+    each_server_of_snapshots(facts.store, arguments.from, facts.server_names, judge, problems);
     return problems.empty() ? audit.finish() : AuditResult{};
   }
   const StoreFactory make = declared_stores(arguments, facts);

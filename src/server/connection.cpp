@@ -24,7 +24,6 @@
 #include <condition_variable>
 #include <deque>
 #include <future>
-#include <limits>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -80,8 +79,13 @@ sql::Driver* driver() {
 
 int whole_seconds(Seconds time) { return std::max(1, static_cast<int>(std::ceil(time.count()))); }
 
-Error to_error(const sql::SQLException& exception, const std::string& doing, bool connecting) {
-  return server_error(exception.getErrorCode(), exception.getSQLState(), exception.what(), doing, connecting);
+// A socket cannot be listened to, so TLS is offered there only when it was asked for by name.
+bool offers_tls(const ConnectionOptions& options) {
+  return options.ssl_mode != SslMode::disabled && (options.socket.empty() || options.ssl_mode != SslMode::preferred);
+}
+
+Error to_error(const sql::SQLException& exception, const std::string& doing, During during) {
+  return server_error(exception.getErrorCode(), exception.getSQLState(), exception.what(), doing, during);
 }
 
 sql::ConnectOptionsMap connect_options(const ConnectionOptions& options, int port, Seconds time_left) {
@@ -107,9 +111,7 @@ sql::ConnectOptionsMap connect_options(const ConnectionOptions& options, int por
   map["postInit"] = sql::SQLString(std::string(kSessionGuards));
 
   const bool verify = options.ssl_mode == SslMode::verify_identity;
-  // A socket cannot be listened to, so TLS is offered there only when it was asked for by name.
-  const bool offer =
-      options.ssl_mode != SslMode::disabled && (options.socket.empty() || options.ssl_mode != SslMode::preferred);
+  const bool offer = offers_tls(options);
 #if defined(MYSQL_CONCPP_VERSION_MAJOR)
   map["OPT_SSL_MODE"] = verify ? 5 : !offer ? 1 : options.ssl_mode == SslMode::required ? 3 : 2;
   map["OPT_GET_SERVER_PUBLIC_KEY"] = true;
@@ -149,7 +151,8 @@ Result<std::unique_ptr<sql::Connection>> connect_once(const ConnectionOptions& o
     sql::ConnectOptionsMap map = connect_options(options, port, left);
     return std::unique_ptr<sql::Connection>(driver()->connect(map));
   } catch (const sql::SQLException& exception) {
-    Error error = to_error(exception, doing, true);
+    Error error =
+        to_error(exception, doing, offers_tls(options) ? During::connecting : During::connecting_in_plaintext);
     // The library says "unreachable" and "lost" for a server that simply never answers.
     const Seconds taken = std::chrono::steady_clock::now() - started;
     if ((error.kind == ErrorKind::unreachable || error.kind == ErrorKind::lost) &&
@@ -194,16 +197,18 @@ struct Rows::Impl {
   std::unique_ptr<sql::Statement> statement;
   std::unique_ptr<sql::ResultSet> result;
   std::vector<std::string> cells;  // of the row that is being read, as far as it was asked for
-  std::vector<bool> whole;         // columns of an integer type
+  enum class Kind { other, whole, unsigned_whole };
+  std::vector<Kind> kinds;  // by column
 
   void describe_columns() {
     sql::ResultSetMetaData* columns = result->getMetaData();
     cells.resize(columns->getColumnCount());
     for (std::size_t i = 0; i < cells.size(); ++i) {
       const int type = columns->getColumnType(position(i));
-      whole.push_back(type == sql::DataType::TINYINT || type == sql::DataType::SMALLINT ||
-                      type == sql::DataType::MEDIUMINT || type == sql::DataType::INTEGER ||
-                      type == sql::DataType::BIGINT);
+      const bool whole = type == sql::DataType::TINYINT || type == sql::DataType::SMALLINT ||
+                         type == sql::DataType::MEDIUMINT || type == sql::DataType::INTEGER ||
+                         type == sql::DataType::BIGINT;
+      kinds.push_back(!whole ? Kind::other : columns->isSigned(position(i)) ? Kind::whole : Kind::unsigned_whole);
     }
   }
 
@@ -258,11 +263,13 @@ std::optional<std::string> Rows::optional_text(std::size_t column) const {
 }
 
 std::optional<std::int64_t> Rows::integer(std::size_t column) const {
-  // Cheaper than the text, of which the connector makes a copy. It cuts what is too large, so that is read as text.
-  if (impl_->whole.at(column)) {
+  // Cheaper than the text, of which the connector makes a copy.
+  if (const Impl::Kind kind = impl_->kinds.at(column); kind != Impl::Kind::other) {
     const std::int64_t number = impl_->result->getInt64(position(column));
-    if (number != std::numeric_limits<std::int64_t>::max())
-      return number == 0 && impl_->result->wasNull() ? std::nullopt : std::optional(number);
+    if (number == 0 && impl_->result->wasNull()) return std::nullopt;
+    // BIGINT UNSIGNED beyond the largest arrives as a negative number.
+    if (number < 0 && kind == Impl::Kind::unsigned_whole) return std::nullopt;
+    return number;
   }
   return parse_number<std::int64_t>(impl_->bytes(column));
 }
@@ -394,7 +401,7 @@ Result<Rows> Connection::Impl::run(std::string_view sql) {
     rows->describe_columns();
     return Rows(std::move(rows));
   } catch (const sql::SQLException& exception) {
-    Error error = to_error(exception, "read from " + name, false);
+    Error error = to_error(exception, "read from " + name, During::reading);
     const Seconds taken = std::chrono::steady_clock::now() - started;
     if (error.kind == ErrorKind::lost && taken >= read_timeout - Seconds{0.1}) {
       error.next_step = fmt::format("No answer in {}", format_duration(taken.count()));

@@ -47,7 +47,8 @@ class Rows {
   // The same without a copy, for lists of thousands of rows; valid until the next row, or the same column, is read.
   [[nodiscard]] std::string_view view(std::size_t column) const;
   [[nodiscard]] std::optional<std::string_view> optional_view(std::size_t column) const;
-  [[nodiscard]] std::optional<std::int64_t> integer(std::size_t column) const;  // nothing for NULL and non-numbers
+  [[nodiscard]] std::optional<std::int64_t> integer(std::size_t column) const;  // nothing for NULL, for what
+  // is no number, and for what does not fit
   [[nodiscard]] std::optional<double> real(std::size_t column) const;
 
  private:

@@ -18,9 +18,14 @@ struct Meaning {
 // 2000 to 2999 and 5000 on are the client library's.
 Meaning meaning_while_connecting(int code) {
   switch (code) {
+    case 1053: return {ErrorKind::unreachable, "The server is shutting down; try again when it is back"};
     case 2002:
     case 2003: return {ErrorKind::unreachable, "Is the server running, and is the address right?"};
     case 2005: return {ErrorKind::unreachable, "The host name could not be resolved"};
+    case 2007:
+    case 2027:
+      return {ErrorKind::unreachable,
+              "What answers there does not speak the MySQL protocol as a server does; are host and port right?"};
     case 1040:
       return {ErrorKind::too_many_connections,
               "All connections are used up; an account with CONNECTION ADMIN (MariaDB) or SERVICE_CONNECTION_ADMIN "
@@ -36,14 +41,27 @@ Meaning meaning_while_connecting(int code) {
     case 1129:
       return {ErrorKind::refused_credentials,
               "This host is blocked after many failed connections; an administrator can FLUSH HOSTS"};
+    case 1227:
+      return {
+          ErrorKind::refused_credentials,
+          "MySQL's admin_port lets in accounts with SERVICE_CONNECTION_ADMIN only; GRANT it, or use the normal port"};
+    case 3032:
+      return {ErrorKind::refused_credentials,
+              "The server's offline_mode is ON, which keeps out accounts without CONNECTION_ADMIN; SET GLOBAL "
+              "offline_mode = OFF when its maintenance is over"};
     case 3118:
     case 4151: return {ErrorKind::refused_credentials, "The account is locked; ALTER USER ... ACCOUNT UNLOCK"};
     case 1820:
     case 1862: return {ErrorKind::refused_credentials, "The account's password has expired; set a new one"};
+    case 1251:
     case 2058:
     case 2059:
       return {ErrorKind::refused_credentials,
               "The account uses an authentication plugin that this client library does not have"};
+    case 2061:
+      return {ErrorKind::refused_credentials,
+              "The account's authentication plugin gave up; where the reason is that it needs a secure connection, use "
+              "--ssl-mode REQUIRED"};
     case 5010:
       return {ErrorKind::refused_credentials,
               "The server asked for the password in the clear and did not get it; use --ssl-mode VERIFY_IDENTITY if it "
@@ -99,22 +117,29 @@ void unwrap_early_refusal(int& code, std::string& sqlstate, std::string& text) {
   const std::string_view rest(end, static_cast<std::size_t>(inner.data() + inner.size() - end));
   if (error != std::errc{} || inner_code < 1000 || rest.rfind(" - ", 0) != 0) return;
   code = inner_code;
-  sqlstate = code == 1040 ? "08004" : "HY000";
+  sqlstate = code == 1040 ? "08004" : code == 1053 ? "08S01" : "HY000";
   text = rest.substr(3);
 }
 
 }  // namespace
 
 Error server_error(int library_code, const std::string& library_sqlstate, const std::string& message,
-                   const std::string& doing, bool connecting) {
+                   const std::string& doing, During during) {
+  const bool connecting = during != During::reading;
   int code = library_code;
   std::string sqlstate = library_sqlstate;
   std::string text = printable(valid_utf8(message));
   if (connecting) unwrap_early_refusal(code, sqlstate, text);
   Meaning meaning = connecting ? meaning_while_connecting(code) : meaning_of_query(code);
-  // 1045 is also what the client library says when its own plugin file is missing.
-  if (code == 1045 && text.find("could not be loaded") != std::string::npos) {
-    meaning = {ErrorKind::refused_credentials, "The client library lacks the authentication plugin of this account"};
+  if (code == 1045 && connecting) {
+    // Also what the client library says when its own plugin file is missing, and what servers say for want of TLS.
+    if (text.find("could not be loaded") != std::string::npos) {
+      meaning.next_step = "The client library lacks the authentication plugin of this account";
+    } else if (during == During::connecting_in_plaintext) {
+      meaning.next_step =
+          "Check user, password and the host from which the account may connect; an account that requires TLS is "
+          "refused in the same words, and needs --ssl-mode REQUIRED";
+    }
   }
   if (code == 2026 && text.find("timed out") != std::string::npos) meaning.kind = ErrorKind::timeout;
   return {meaning.kind, fmt::format("cannot {}: {}", doing, text.empty() ? "no reason given" : bounded(text, 300)),

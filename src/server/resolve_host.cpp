@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 namespace dbaudit {
@@ -42,7 +43,13 @@ Status check_host_resolves(const std::string& host, Seconds limit) {
   const auto shared = std::make_shared<LookUp>();
   shared->host = host;
   // getaddrinfo has no time limit, and glibc's getaddrinfo_a keeps threads that sanitizers cannot follow.
-  std::thread(look_up, shared).detach();
+  try {
+    std::thread(look_up, shared).detach();
+  } catch (const std::system_error& error) {
+    return Error{ErrorKind::other,
+                 fmt::format("cannot look up host {}: no thread for it: {}", host, error.code().message()),
+                 "Allow this user more processes (ulimit -u)"};
+  }
   std::unique_lock lock(shared->mutex);
   if (!shared->done.wait_for(lock, limit, [&shared] { return shared->code.has_value(); })) {
     return Error{ErrorKind::timeout,

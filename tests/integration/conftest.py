@@ -1,6 +1,6 @@
 """The integration suite: the binary against real servers.
 
-  DBAUDIT=build/dbaudit /usr/bin/python3 -m pytest tests/integration [--server mysql-9.7]
+  DBAUDIT=build/release/dbaudit /usr/bin/python3 -m pytest tests/integration [--server mysql-9.7]
 
 DBAUDIT                the binary under test
 DBAUDIT_RULES          its rules; the source tree's, if unset
@@ -22,7 +22,7 @@ from runner import Dbaudit
 def pytest_addoption(parser):
     parser.addoption(
         "--server", choices=[*servers.variant_names(), "none"],
-        help="only tests of this server variant; 'none': only tests that run on no variant",
+        help="only tests of this server variant; 'none': only tests that run on no variant; -m 'not starts_server': of those, what needs no server",
     )
     parser.addoption("--accuracy-table", metavar="FILE", help="write how right `dbaudit locks` was as a Markdown table, for the README")
 
@@ -41,8 +41,12 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("running_server", names, indirect=True, scope="session")
 
 
+@pytest.hookimpl(tryfirst=True)  # -m comes after it
 def pytest_collection_modifyitems(config, items):
     only = config.getoption("--server")
+    for item in items:
+        if "launcher" in item.fixturenames:
+            item.add_marker("starts_server")
 
     def wanted(item):
         on_variant = "running_server" in item.fixturenames
@@ -59,11 +63,17 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture(scope="session")
-def running_server(request):
-    server = request.config.launcher.variant(request.param)
+def launcher(request):
+    """Whoever starts servers does it through this: that is how those tests are told that need none."""
+    return request.config.launcher
+
+
+@pytest.fixture(scope="session")
+def running_server(request, launcher):
+    server = launcher.variant(request.param)
     yield server
     if server.own:
-        request.config.launcher.stop(server)
+        launcher.stop(server)
     else:
         server.close()
 
@@ -76,9 +86,9 @@ def server(running_server):
 
 
 @pytest.fixture
-def start_server(request):
+def start_server(launcher):
     """start_server(kind, *options): a server of the test's own."""
-    launcher, started = request.config.launcher, []
+    started = []
 
     def start(kind, *options):
         if servers.external_servers():

@@ -53,6 +53,42 @@ def test_only_new_counts_when_asked(dbaudit, home):
     assert "ERROR    stays POOL001  api" in text and "Fixed by the change:" in text and "with the change: 0 new, 1 fixed," in text
 
 
+# --- [rules] of dbaudit.toml
+
+ASSUMED = ("--assume", "mysql-9.7", "--set", "lock_wait_timeout=100000")
+
+
+@pytest.fixture
+def check_with(dbaudit, home):
+    """check_with(rules, ...): a check whose dbaudit.toml has these [rules]; VAR001 (warning) and EVI001 (warning) fail."""
+
+    def check(rules, *args):
+        (home / "dbaudit.toml").write_text("[rules]\n" + "".join(f'{rule} = "{value}"\n' for rule, value in rules.items()))
+        run = dbaudit("check", *ASSUMED, "--format", "json", *args)
+        return {one["rule"]: (one["outcome"], one["severity"]) for one in results(run.json()) if one["rule"] in ("VAR001", "EVI001")}, run
+
+    return check
+
+
+def test_a_rule_that_is_off_is_left_out(check_with):
+    told, run = check_with({}, "--fail-on", "warning")
+    assert told == {"VAR001": ("fail", "warning"), "EVI001": ("fail", "warning")} and run.code == 1
+    told, run = check_with({"VAR001": "off"}, "--fail-on", "warning")
+    assert told == {"EVI001": ("fail", "warning")} and "VAR001" not in run.out
+    told, run = check_with({"VAR001": "off"}, "--only", "VAR001")
+    assert set(told) == {"VAR001"}  # who asks for it by name gets it
+
+
+@pytest.mark.parametrize("rule", ["VAR001", "EVI001"])  # EVI001's findings have a severity of their own
+def test_another_severity_of_a_rule_counts(dbaudit, check_with, rule):
+    only = ("--only", rule)
+    assert check_with({}, *only)[1].code == 0
+    for severity, fail_on, code in [("error", "error", 1), ("warning", "error", 0), ("info", "warning", 0), ("info", "info", 1)]:
+        told, run = check_with({rule: severity}, *only, "--fail-on", fail_on)
+        assert told == {rule: ("fail", severity)} and run.code == code, (severity, fail_on, run)
+        assert f"{severity.upper():8} stays {rule}" in dbaudit("check", *ASSUMED, *only).out
+
+
 def test_everything_that_is_wrong_is_said_at_once(dbaudit, home):
     (home / "bad.cnf").write_text("[mysqld]\nwait_timout = 5\n")
     run = dbaudit(

@@ -114,11 +114,11 @@ def test_server_of_a_tests_own(start_server):
     assert (server.datadir / "ibdata1").exists() and server.errlog.stat().st_size
 
 
-def test_server_that_cannot_start_says_why(request):
+def test_server_that_cannot_start_says_why(launcher):
     if servers.external_servers():
         pytest.skip("NEEDS SERVERS OF ITS OWN")
     with pytest.raises(RuntimeError, match="no-such-option"):
-        request.config.launcher.start("broken", "mariadb-10.11", "--no-such-option")
+        launcher.start("broken", "mariadb-10.11", "--no-such-option")
 
 
 # --- general log, without a server

@@ -1,5 +1,6 @@
 """TLS that was asked for is proved or refused; where it comes from, options and passwords included."""
 
+import re
 import shutil
 import subprocess
 
@@ -68,21 +69,21 @@ class TlsServer:
 
 
 @pytest.fixture(scope="module", params=["mysql-9.7", "mariadb-10.11"])
-def tls(request, certificates):
-    one = TlsServer(request.config.launcher, request.param, certificates)
+def tls(request, launcher, certificates):
+    one = TlsServer(launcher, request.param, certificates)
     yield one
-    request.config.launcher.stop(one.server)
+    launcher.stop(one.server)
 
 
 @pytest.fixture(scope="module")
-def plain(request):
+def plain(launcher):
     """MariaDB 10.11 has no TLS unless it is given a certificate."""
     if servers.external_servers():
         pytest.skip("NEEDS A SERVER OF ITS OWN, without TLS")
-    server = request.config.launcher.start("plain", "mariadb-10.11")
+    server = launcher.start("plain", "mariadb-10.11")
     server.account("aud", ["PROCESS ON *.*"])
     yield server
-    request.config.launcher.stop(server)
+    launcher.stop(server)
 
 
 WHO = "SELECT account, tls_cipher, door, port FROM server WHERE reachable"
@@ -156,7 +157,8 @@ def test_account_that_requires_tls_says_what_to_do(tls, dbaudit):
     server = tls.use("good")
     server.admin("ALTER USER 'aud'@'%' REQUIRE SSL")
     try:
-        assert dbaudit("query", WHO, "--ssl-mode", "DISABLED", server=server).code == 3
+        run = dbaudit("query", WHO, "--ssl-mode", "DISABLED", server=server)
+        assert run.code == 3 and re.search(r"\b1045\b.* requires TLS .* --ssl-mode REQUIRED", " ".join(run.err.split())), run
         assert dbaudit("query", WHO, server=server).code == 0
     finally:
         server.admin("ALTER USER 'aud'@'%' REQUIRE NONE")

@@ -1,5 +1,6 @@
 """Each of these once cost somebody a wrong answer, or a hung tool."""
 
+import json
 import re
 
 import pytest
@@ -38,8 +39,8 @@ def transaction(server, *statements, **options):
     return session
 
 
-def running(server, sql):
-    waiter = server.background(sql)
+def running(server, sql, session=None):
+    waiter = server.background(sql, session)
     server.wait_for(f"SELECT COUNT(*) FROM performance_schema.threads WHERE PROCESSLIST_ID = {waiter.connection_id} AND PROCESSLIST_COMMAND = 'Query'"
                     if server.flavor == "mysql" else
                     f"SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = {waiter.connection_id} AND COMMAND = 'Query'", "it runs")  # fmt: skip
@@ -70,8 +71,12 @@ STATEMENTS = "SELECT s.processlist_id AS id, s.info, t.sql_text FROM sessions s 
 
 
 @pytest.mark.parametrize("name", NASTY)
-def test_any_statement_text_goes_through_every_output(server, dbaudit, aud, name):
-    waiter = running(server, NASTY[name])
+def test_any_statement_text_goes_through_every_output(server, dbaudit, aud, shop, name):
+    session = transaction(server, "UPDATE shop.t SET v = 3 WHERE id = 1")
+    # TRX006 prints it, for a transaction that is older than a second.
+    server.wait_for(f"SELECT trx_started < NOW() - INTERVAL 1 SECOND FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = {session.thread_id()}", "it is old")
+    waiter = running(server, NASTY[name], session)
+    printed = f"connection {waiter.connection_id}"
     assert dbaudit("snapshot", "-o", "s.db", server=server).code in (0, 3)
     assert (dbaudit.home / "s.db").stat().st_size < 1 << 20
     for source in ({"server": server}, {}):
@@ -85,9 +90,15 @@ def test_any_statement_text_goes_through_every_output(server, dbaudit, aud, name
                 mine = [row for row in run.json() if row["id"] == waiter.connection_id]
                 assert len(mine) == 1 and mine[0]["info"].startswith("SELECT SLEEP(60)")
                 assert all(len((mine[0][column] or "").encode()) <= 1024 + len("…") for column in ("info", "sql_text"))
-        text = dbaudit("audit", "-v", *offline, **source)
+        audit = ("audit", "--param", "max_transaction=1s", *offline)
+        text = dbaudit(*audit, "-v", **source)
         assert not NOT_FOR_TERMINALS.search(text.out + text.err)
-        dbaudit("audit", "--format", "json", *offline, **source).json()
+        assert "Statement: SELECT SLEEP(60)" in re.sub(r"\s+", " ", text.out), text
+        lines = [json.loads(line) for line in dbaudit(*audit, "--format", "jsonl", **source).out.split("\n") if line]
+        for report in (dbaudit(*audit, "--format", "json", **source).json(), {"results": [line for line in lines if line["type"] == "result"]}):
+            told = [one for one in results(report, "TRX006", "fail") if one["subject"].endswith(printed)]
+            assert len(told) == 1 and told[0]["evidence"]["statement"].startswith("SELECT SLEEP(60)"), told
+            assert len(told[0]["message"]) < 1000
     assert not waiter.done()
 
 

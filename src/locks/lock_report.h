@@ -58,6 +58,7 @@ struct LockReport {
   std::optional<std::string> better_view;        // the exact statement that would show more, and what it costs
   std::vector<LockRoot> roots;                   // who blocks most, first
   std::vector<LockRoot> suspects;                // most likely first
+  std::size_t unlisted_suspects = 0;             // further ones of whom one holds a row
   std::vector<std::vector<std::size_t>> cycles;  // nodes
   bool complete = false;                         // everybody who waits was seen
   double min_wait_s = 0;                         // shorter waits are brief: shown, and nobody's reason to get up

@@ -149,6 +149,7 @@ class Roots {
     for (const LockWait& wait : graph_.waits) waiting.insert(wait.node);
     std::vector<Candidate> candidates(graph_.nodes.size());
     for (const LockQueue& queue : graph_.queues) {
+      report_.unlisted_suspects = std::max(report_.unlisted_suspects, queue.unlisted);
       for (const Blocker& blocker : queue.blockers) {
         if (stands_in_the_way(graph_, queue, blocker)) candidates[blocker.node].note(queue, blocker);
       }

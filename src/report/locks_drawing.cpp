@@ -68,6 +68,7 @@ class Drawing {
       drawn_[root.node] = true;
       children(forest_.below[root.node], item);
     }
+    if (kind != Kind::root) more += report_.unlisted_suspects;
     if (more == 0) return;
     const std::size_t item = add(kind == Kind::root ? Kind::more_roots : Kind::more_suspects, std::nullopt);
     items_[item].count = more;

@@ -106,7 +106,7 @@ class Writer {
     std::vector<LockRoot> first = report_.suspects;
     if (first.size() > kMostSuspects) first.resize(kMostSuspects);
     roots("suspects", first, true);
-    json_.member("suspects_count", report_.suspects.size());
+    json_.member("suspects_count", report_.suspects.size() + report_.unlisted_suspects);
   }
 
   void roots(std::string_view name, const std::vector<LockRoot>& list, bool suspects) {
@@ -137,6 +137,7 @@ class Writer {
     json_.member("certainty", to_string(root.certainty));
     json_.member("cycle", root.cycle);
     json_.text_or_null("remedy", root.remedy);
+    json_.member("caution", root.caution);
     json_.member("prevention", root.prevention);
     if (suspects || !root.reason.empty()) json_.member("reason", root.reason);
   }

@@ -109,7 +109,8 @@ class Page {
     lines_ = std::min(lines_, kMostLines - kLinesOfSuspects);
     trees_of(suspects, kShownSuspects, "may block");
     const std::string others =
-        suspects_who([this](const LockRoot& suspect) { return suspect.one_of > 0 && !drawn_.contains(suspect.node); });
+        suspects_who([this](const LockRoot& suspect) { return suspect.one_of > 0 && !drawn_.contains(suspect.node); },
+                     report_.unlisted_suspects);
     if (!others.empty()) paragraph("  ", "or, where one of several holds the lock, another of them: " + others);
     if (!forest_.orphans.empty()) {
       const std::string suspected = suspects_who([](const LockRoot& suspect) { return suspect.one_of == 0; });
@@ -139,12 +140,12 @@ class Page {
   }
 
   template <typename Chosen>
-  [[nodiscard]] std::string suspects_who(const Chosen& chosen) const {
+  [[nodiscard]] std::string suspects_who(const Chosen& chosen, std::size_t unlisted = 0) const {
     std::vector<std::string> names;
     for (const LockRoot* suspect : words_.culprits().suspects) {
       if (chosen(*suspect)) names.push_back(words_.who(suspect->node));
     }
-    return some_of(std::move(names), kNamedSuspects);
+    return some_of(std::move(names), kNamedSuspects, unlisted);
   }
 
   void tree(const LockRoot& root) {

@@ -48,9 +48,10 @@ std::vector<LockFold> bounded_folds(const std::map<std::string, std::size_t>& fo
   return folds;
 }
 
-std::string some_of(std::vector<std::string> names, std::size_t at_most) {
-  const std::size_t more = names.size() - std::min(names.size(), at_most);
-  names.resize(names.size() - more);
+std::string some_of(std::vector<std::string> names, std::size_t at_most, std::size_t unlisted) {
+  const std::size_t cut = names.size() - std::min(names.size(), at_most);
+  const std::size_t more = cut + unlisted;
+  names.resize(names.size() - cut);
   return join(names, ", ") + (more > 0 ? fmt::format(" and {} more", format_count(static_cast<double>(more))) : "");
 }
 
@@ -156,6 +157,7 @@ std::string LockWords::advice(const LockRoot& root) const {
               ? fmt::format("; {}", undone)
               : fmt::format("; ending it undoes {}",
                             counted(static_cast<std::size_t>(*root.rows_modified), "changed row", "changed rows"));
+  if (root.caution) text += ". " + *root.caution;
   return text;
 }
 

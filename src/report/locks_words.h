@@ -26,7 +26,8 @@ struct LockFold {
 std::vector<LockFold> bounded_folds(const std::map<std::string, std::size_t>& folded, std::size_t at_most);
 
 // At most `at_most` of them, "and 12 more".
-std::string some_of(std::vector<std::string> names, std::size_t at_most);
+// `unlisted`: how many more there are than `names`.
+std::string some_of(std::vector<std::string> names, std::size_t at_most, std::size_t unlisted = 0);
 
 class LockWords {
  public:

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """How far is dbaudit from the least time in which its own statements can be run?
 
-  cmake -B build -DDBAUDIT_BENCH=ON && cmake --build build
-  tests/bench/bench.py --dbaudit build/dbaudit --tools build/tests/bench
+  cmake --preset release -DDBAUDIT_BENCH=ON && cmake --build --preset release
+  tests/bench/bench.py --dbaudit build/release/dbaudit --tools build/release/tests/bench
 
 On each server, with few and with many sessions: the general log tells what a command sends; a minimal C client
 (floor.c) runs the same statements and forgets the rows. Both take turns, over TCP without TLS. Medians are printed.
@@ -12,7 +12,9 @@ On each server, with few and with many sessions: the general log tells what a co
 
 import argparse
 import contextlib
+import json
 import pathlib
+import re
 import statistics
 import subprocess
 import sys
@@ -31,11 +33,26 @@ SERVERS = {
     "mariadb-10.11-plugin": (*servers.VARIANTS["mariadb-10.11-plugin"], "--max-connections=3000"),
     "mariadb-11.8-ps": (*servers.VARIANTS["mariadb-11.8-ps"], "--max-connections=3000"),
 }
-GRANTS = {  # what `dbaudit grants` prints
-    "mysql": ("PROCESS, REPLICATION CLIENT, XA_RECOVER_ADMIN ON *.*", "SELECT ON performance_schema.*"),
-    "mariadb": ("PROCESS, SLAVE MONITOR, BINLOG MONITOR ON *.*", "SELECT ON performance_schema.*"),
-}
 TABLES = 5
+# A third of the rules judge pools, and are not asked where none is declared.
+POOLS = """
+[[pool]]
+name = "orders-batch"
+library = "tomcat_jdbc"
+version = "9.0.70"
+user = "root"
+instances = 2
+settings = { maxActive = 20, testOnBorrow = false, testWhileIdle = false, minIdle = 5 }
+
+[[pool]]
+name = "checkout-api"
+library = "hikaricp"
+version = "5.1.0"
+user = "checkout"
+instances = 6
+max_surge = "25%"
+settings = { maximumPoolSize = 20, maxLifetime = 1800000 }
+"""
 SNAPSHOT = "/dev/shm/dbaudit-bench.db"
 COMMANDS = {"audit": ("audit",), "snapshot": ("snapshot", "-o", SNAPSHOT)}
 LOCKS = {"locks": ("locks", "--format", "json")}
@@ -112,9 +129,31 @@ def statements_of(server, argv, env):
     return said or sys.exit(f"{' '.join(argv)} sent nothing")
 
 
+def least_account(options, server, scratch):
+    """The account aud, with what `dbaudit grants` prints."""
+    server.account("aud")
+    dbaudit = Dbaudit(options.dbaudit.resolve(), servers.SOURCE / "rules", scratch)
+    run = dbaudit("grants", "--account", "'aud'@'%'", server=server, user=server.root[0], password=server.root[1])
+    for statement in re.findall(r"^GRANT [^;]*;", run.out, flags=re.MULTILINE):
+        server.admin(statement)
+
+
+def everybody_is_reported(argv, env, waiters):
+    """What is timed must be the answer: all who wait, and one root."""
+    run = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
+    report = json.loads(run.stdout)
+    if (run.returncode, len(report["waits"]), len(report["roots"])) != (1, waiters, 1):
+        sys.exit(f"{' '.join(argv)}: exit code {run.returncode}, {len(report['waits'])} waits, {len(report['roots'])} roots")
+
+
 def compare(options, server, sessions, name, scratch):
     dbaudit = Dbaudit(options.dbaudit.resolve(), servers.SOURCE / "rules", scratch)
-    argv, env = dbaudit.argv(*(COMMANDS | LOCKS)[name], "--ssl-mode", "DISABLED", server=server), dbaudit.environment()
+    pools = scratch / "pools.toml"
+    pools.write_text(POOLS)
+    command = [*(COMMANDS | LOCKS)[name], *(["--pools", pools] if name == "audit" else [])]
+    argv, env = dbaudit.argv(*command, "--ssl-mode", "DISABLED", server=server), dbaudit.environment()
+    if name == "locks":
+        everybody_is_reported(argv, env, WAITERS.get(sessions, 500))
     said = statements_of(server, argv, env)
     script = scratch / "statements"
     script.write_bytes("\0".join(said).encode() + b"\0")
@@ -146,7 +185,7 @@ def main():
             for name in options.server or SERVERS:
                 kind, *settings = SERVERS[name]
                 server = launcher.start(name, kind, *settings)
-                server.account("aud", GRANTS[server.flavor])
+                least_account(options, server, pathlib.Path(scratch))
                 for sessions in options.sessions or (5, 2000):
                     with load(options.tools, server, sessions):
                         for command in COMMANDS:

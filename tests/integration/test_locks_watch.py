@@ -1,5 +1,6 @@
 """`dbaudit locks --watch` on a terminal and off it."""
 
+import concurrent.futures
 import contextlib
 import fcntl
 import os
@@ -17,6 +18,7 @@ import pymysql
 import pytest
 
 from polling import wait_for
+from stalls import idle_reader, stall_of
 from test_harmless import grants_of, logged, queries
 
 ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
@@ -187,6 +189,34 @@ def test_sends_what_a_look_sends_over_one_connection(server, dbaudit, terminal, 
     sent = queries(seen)
     looks = max(map(sent.count, sent))
     assert looks >= 4 and all(sent.count(sql) <= looks * once.count(sql) for sql in sent), set(sent) - set(once)
+
+
+def test_between_looks_it_holds_nothing(server, terminal, aud):
+    """No lock of a look outlives its statements: whoever alters a table while somebody watches does not wait for dbaudit."""
+    with stall_of(server, idle_reader) as stall:
+        one = terminal("--watch=10", server=server)
+        one.until("The first look")
+        asleep = f"SELECT ID FROM {stall.processes} WHERE USER = 'aud' AND COMMAND = 'Sleep'"
+        server.wait_for(asleep, "the first look is over")
+        ((number,),) = server.admin(asleep)
+        held = {
+            "performance_schema": f"SELECT COUNT(*) FROM performance_schema.metadata_locks l JOIN performance_schema.threads t ON t.THREAD_ID = l.OWNER_THREAD_ID WHERE t.PROCESSLIST_ID = {number}",
+            "plugin": f"SELECT COUNT(*) FROM information_schema.METADATA_LOCK_INFO WHERE THREAD_ID = {number}",
+        }
+        if stall.method in held:
+            assert server.admin(held[stall.method]) == ((0,),)
+        assert server.admin(f"SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = {number}") == ((0,),)
+        assert server.admin(asleep) == ((number,),)  # it was between two looks all the while
+
+
+def test_nobody_sees_it_wait(server, dbaudit, aud):
+    with stall_of(server, idle_reader) as stall, concurrent.futures.ThreadPoolExecutor() as pool:
+        looks = pool.submit(lambda: [dbaudit("locks", server=server).code for _ in range(10)])
+        states = set()
+        while not looks.done():
+            states |= set(server.admin(f"SELECT STATE FROM {stall.processes} WHERE USER = 'aud'"))
+        assert set(looks.result()) <= {0, 1}  # 0 while the wait is younger than a second
+        assert not [state for (state,) in states if state and (state.startswith("Waiting for") or state == "User lock")], states
 
 
 def test_the_way_in_is_told_once(start_server, dbaudit):

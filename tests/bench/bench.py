@@ -55,7 +55,7 @@ settings = { maximumPoolSize = 20, maxLifetime = 1800000 }
 """
 SNAPSHOT = "/dev/shm/dbaudit-bench.db"
 COMMANDS = {"audit": ("audit",), "snapshot": ("snapshot", "-o", SNAPSHOT)}
-LOCKS = {"locks": ("locks", "--format", "json")}
+LOCKS = {"locks": ("locks", "--format", "json", "--min-wait", "0s")}
 WAITERS = {5: 3, 2000: 500}  # by sessions
 SYS_VIEW_SECONDS = 20
 ROW = "{:<22}{:>8}  {:<9}{:>6}{:>11}{:>13}{:>8}{:>10}"

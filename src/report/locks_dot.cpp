@@ -101,9 +101,8 @@ class Graph {
 
   [[nodiscard]] std::string root_label(const LockRoot& root) const {
     const std::string holds = words_.holds(root);
-    return label({words_.who(root.node), root.xid ? printable(*root.xid) : "", words_.circumstances(root),
-                  holds.empty() ? "" : "holds " + holds, words_.blocks(root),
-                  root.remedy.empty() ? "" : "to end it: " + printable(root.remedy)});
+    return label({words_.who(root.node), root.xid ? printable(*root.xid) : "", words_.circumstances(root), holds,
+                  words_.blocks(root), root.remedy.empty() ? "" : "to end it: " + printable(root.remedy)});
   }
 
   void named(std::size_t i, const std::string& text, const std::string& style) {

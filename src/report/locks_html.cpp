@@ -172,7 +172,7 @@ class Picture {
         add(words_.who(item.root->node) + " " + words_.blocks(*item.root), "first");
         add(words_.circumstances(*item.root), "plain");
         if (item.root->last_statement) add("last: " + bounded(printable(*item.root->last_statement), 200), "plain");
-        if (const std::string holds = words_.holds(*item.root); !holds.empty()) add("holds " + holds, "plain");
+        if (const std::string holds = words_.holds(*item.root); !holds.empty()) add(holds, "plain");
         add(wait_of(item), "soft");
         break;
       case Kind::waiter:

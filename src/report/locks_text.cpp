@@ -157,7 +157,7 @@ class Page {
       ++lines_;
     }
     if (const std::string holds = words_.holds(root); !holds.empty()) {
-      cut("     holds ", holds);
+      cut("     ", holds);
       ++lines_;
     }
     const std::vector<std::size_t> below = enter(root.node);

@@ -120,7 +120,7 @@ std::string LockWords::holds(const LockRoot& root) const {
     }
     parts.push_back((lock.lock.empty() ? "a lock" : shown(lock.lock)) + " on " + name_of(lock.object));
   }
-  return join(parts, ", ");
+  return parts.empty() ? "" : (root.one_of > 0 ? "may hold " : "holds ") + join(parts, ", ");
 }
 
 std::string LockWords::object(const LockQueue& queue) const {

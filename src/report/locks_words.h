@@ -39,7 +39,7 @@ class LockWords {
   [[nodiscard]] std::string who(std::size_t node) const;           // "connection 11 (app@10.0.0.5:52110)"
   [[nodiscard]] std::string headline(const LockRoot& root) const;  // who, program, state, times
   [[nodiscard]] std::string advice(const LockRoot& root) const;    // whom to ask, what ends it, what that undoes
-  [[nodiscard]] std::string holds(const LockRoot& root) const;
+  [[nodiscard]] std::string holds(const LockRoot& root) const;     // "holds SHARED_READ on shop.orders", or nothing
   [[nodiscard]] std::string state(const LockRoot& root) const;
   [[nodiscard]] std::string object(const LockQueue& queue) const;  // "shop.orders", "the global read lock"
   [[nodiscard]] std::string wait(const LockWait& wait) const;      // one waiter, in one line

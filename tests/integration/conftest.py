@@ -24,7 +24,6 @@ def pytest_addoption(parser):
         "--server", choices=[*servers.variant_names(), "none"],
         help="only tests of this server variant; 'none': only tests that run on no variant; -m 'not starts_server': of those, what needs no server",
     )
-    parser.addoption("--accuracy-table", metavar="FILE", help="write how right `dbaudit locks` was as a Markdown table, for the README")
 
 
 def pytest_configure(config):
@@ -141,8 +140,6 @@ def accuracy_summary(terminalreporter):
     terminalreporter.section("locks: edges right of those there are")
     for line in ACCURACY.text():
         terminalreporter.write_line(line)
-    if file := terminalreporter.config.getoption("--accuracy-table"):
-        pathlib.Path(file).write_text(ACCURACY.markdown())
 
 
 # --- a skipped test is a hole: nobody may overlook it

@@ -52,7 +52,7 @@ class Wait:
 class Root:
     role: str
     state: str
-    traced: bool  # something shows on a server that shows no metadata locks
+    transaction_shows: bool  # in INNODB_TRX
     xid: tuple | None = None  # prepared, without a session
     owns_xid: tuple | None = None  # prepared, and its session is still there
 
@@ -77,12 +77,14 @@ class Stall:
         self.hidden = {}
         # Several could hold the row lock: those that may be named as "one of them".
         self.candidates = set()
+        self.works_in = None  # the default database of whoever has a part in the stall
         self._takes_back = contextlib.ExitStack()
 
     # --- the scene
 
     def schema(self, name="shop"):
         self.server.admin(f"CREATE DATABASE {quoted(name)}")
+        self.works_in = self.works_in or name
 
     def table(self, name="t", schema="shop", columns="id INT PRIMARY KEY, v INT", options="ENGINE=InnoDB", rows="(1, 1), (2, 2), (3, 3)"):
         target = f"{quoted(schema)}.{quoted(name)}"
@@ -102,11 +104,18 @@ class Stall:
         self.table("t", "elsewhere")
         self.session("asleep", innocent=True)
         self.session("finished", *finished, "SELECT * FROM elsewhere.t", *finished, innocent=True)
-        if self.method != "nothing":
-            # Where nothing shows what they hold, they are as good a suspect as any; see latecomer().
-            self.session("reads elsewhere", "BEGIN", "SELECT * FROM elsewhere.t", innocent=True)
-            if writer:
-                self.session("writes elsewhere", "BEGIN", "UPDATE elsewhere.t SET v = 9 WHERE id = 1", innocent=True)
+        self.session("reads elsewhere", "BEGIN", "SELECT * FROM elsewhere.t", innocent=True, database="elsewhere")
+        if writer:
+            self.session("writes elsewhere", "BEGIN", "UPDATE elsewhere.t SET v = 9 WHERE id = 1", innocent=True, database="elsewhere")
+
+    def bystanders_leave(self):
+        """Those in transactions: where nothing shows what they hold, they are as good a suspect as any."""
+        gone = [self.ids[role] for role in ("reads elsewhere", "writes elsewhere") if role in self.ids]
+        for number in gone:
+            self.server.admin(f"KILL {number}")
+        ids = ", ".join(map(str, gone))
+        self.server.wait_for(f"SELECT COUNT(*) = 0 FROM {self.processes} WHERE ID IN ({ids})", "they have left")
+        self.server.wait_for(lambda: not self.server.are_leaving(gone), "their transactions have ended")
 
     def latecomer(self):
         """A transaction that began in a later second than the waits. No server says that they waited all the time, so it is a suspect; not the first."""
@@ -120,7 +129,7 @@ class Stall:
 
     def session(self, role, *statements, innocent=False, fails=None, **options):
         """A session that has executed these and is idle now. `fails`: the last one, which ends with an error."""
-        connection = self.connections.get(role) or self.server.connect(**options)
+        connection = self.connections.get(role) or self.server.connect(**{"database": self.works_in, **options})
         self.connections[role], self.ids[role] = connection, connection.thread_id()
         if innocent:
             self.innocent.add(role)
@@ -174,8 +183,8 @@ class Stall:
         """One that holds and queues as well is `granted`."""
         self.edges.setdefault((waiter, blocker), Edge(waiter, blocker, how))
 
-    def root(self, role, state="idle_in_transaction", traced=True, xid=None, owns_xid=None):
-        self.roots[role] = Root(role, state, traced, xid, owns_xid)
+    def root(self, role, state="idle_in_transaction", transaction_shows=True, xid=None, owns_xid=None):
+        self.roots[role] = Root(role, state, transaction_shows, xid, owns_xid)
         if xid:
             self.ids.pop(role, None)
 
@@ -339,7 +348,7 @@ def autocommit_off(stall):
 def lock_tables_write(stall):
     stall.shop()
     stall.session("locker", "LOCK TABLES shop.t WRITE")
-    stall.root("locker", "lock_tables", traced=False)
+    stall.root("locker", "lock_tables")
     stall.wait("reader", "SELECT COUNT(*) FROM shop.t", FOR_TABLE, T, granted=["locker"])
     stall.wait("writer", "UPDATE shop.t SET v = 7 WHERE id = 1", FOR_TABLE, T, granted=["locker"])
     # It asks for SHARED_UPGRADABLE first, which lets everybody else wait as before.
@@ -350,7 +359,7 @@ def lock_tables_write(stall):
 def lock_tables_read(stall):
     stall.shop()
     stall.session("locker", "LOCK TABLES shop.t READ")
-    stall.root("locker", "lock_tables", traced=False)
+    stall.root("locker", "lock_tables")
     stall.wait("writer 1", "UPDATE shop.t SET v = 7 WHERE id = 1", FOR_TABLE, T, granted=["locker"])
     stall.wait("writer 2", "UPDATE shop.t SET v = 7 WHERE id = 2", FOR_TABLE, T, granted=["locker"])
     stall.disguised |= {("writer 1", "locker"), ("writer 2", "locker")}
@@ -360,7 +369,7 @@ def lock_tables_read(stall):
 def lock_tables_read_and_alter(stall):
     stall.shop()
     stall.session("locker", "LOCK TABLES shop.t READ")
-    stall.root("locker", "lock_tables", traced=False)
+    stall.root("locker", "lock_tables")
     stall.wait("alter", "ALTER TABLE shop.t ADD COLUMN w INT", FOR_TABLE, T, granted=["locker"])
     stall.wait("writer", "UPDATE shop.t SET v = 7 WHERE id = 1", FOR_TABLE, T, granted=["locker"], ahead=["alter"])
     stall.wait("reader", "SELECT COUNT(*) FROM shop.t", FOR_TABLE, T, ahead=["alter"])
@@ -440,7 +449,7 @@ def procedure_expression(stall):
     stall.shop()
     stall.server.admin("CREATE PROCEDURE shop.p() BEGIN DECLARE n INT; SET n = (SELECT COUNT(*) FROM shop.t); END")
     stall.session("locker", "LOCK TABLES shop.t WRITE")
-    stall.root("locker", "lock_tables", traced=False)
+    stall.root("locker", "lock_tables")
     stall.wait("caller", "CALL shop.p()", FOR_TABLE, T, granted=["locker"])
     stall.waits["caller"].statement = ""
 
@@ -471,7 +480,7 @@ def global_read_lock(stall):
     stall.shop()
     stall.session("committer", "BEGIN", "UPDATE shop.t SET v = 8 WHERE id = 3")
     stall.session("flusher", "FLUSH TABLES WITH READ LOCK")
-    stall.root("flusher", "global_read_lock", traced=False)
+    stall.root("flusher", "global_read_lock")
     state = "Waiting for global read lock" if stall.mysql else FOR_BACKUP
     stall.wait("writer", "UPDATE shop.t SET v = 7 WHERE id = 1", state, None, granted=["flusher"], kind=GLOBAL_READ)
     stall.wait("ddl", "CREATE TABLE shop.new (id INT)", state, None, granted=["flusher"], kind=GLOBAL_READ)
@@ -487,7 +496,7 @@ def global_read_lock_behind_select(stall):
         # It does not wait for readers: the SELECT is innocent.
         stall.innocent.add("select")
         stall.session("flusher", "FLUSH TABLES WITH READ LOCK")
-        stall.root("flusher", "global_read_lock", traced=False)
+        stall.root("flusher", "global_read_lock")
         stall.wait("writer", "UPDATE shop.t SET v = 7 WHERE id = 1", FOR_BACKUP, None, granted=["flusher"], kind=GLOBAL_READ)
         return
     stall.root("select", "running")
@@ -535,7 +544,7 @@ def user_lock_case(stall):
 def user_lock_variable(stall):
     stall.shop()
     stall.session("holder", "SELECT GET_LOCK('deploy', 1)")
-    stall.root("holder", "user_lock", traced=False)
+    stall.root("holder", "user_lock")
     stall.wait("waiter", "SELECT GET_LOCK(@name, 600), RELEASE_LOCK(@name)", "User lock", (None, "deploy"), granted=["holder"], kind=USER, begin=["SET @name = 'deploy'"])
     if stall.method == "nothing":
         stall.hidden[("waiter", "holder")] = "IS_USED_LOCK cannot be asked without a name"
@@ -547,7 +556,7 @@ def read_only(stall):
     stall.shop()
     stall.does(stall.server.admin, "SET GLOBAL read_only = 0")
     stall.session("locker", "LOCK TABLES shop.t WRITE")
-    stall.root("locker", "lock_tables", traced=False)
+    stall.root("locker", "lock_tables")
     state = "Waiting for global read lock" if stall.mysql else FOR_BACKUP
     stall.wait("read_only", "SET GLOBAL read_only = 1", state, None, granted=["locker"], kind=GLOBAL_READ)
     stall.wait("writer", "UPDATE elsewhere.t SET v = 7 WHERE id = 2", state, None, ahead=["read_only"], kind=GLOBAL_READ)
@@ -683,7 +692,7 @@ def active_xa(stall):
 def handler_open(stall):
     stall.shop()
     stall.session("handler", "HANDLER shop.t OPEN")
-    stall.root("handler", "handler_open", traced=False)
+    stall.root("handler", "handler_open")
     stall.wait("alter", "ALTER TABLE shop.t ADD COLUMN w INT", FOR_TABLE, T, granted=["handler"])
     stall.wait("reader", "SELECT COUNT(*) FROM shop.t", FOR_TABLE, T, ahead=["alter"])
 
@@ -693,7 +702,7 @@ def failed_select(stall):
     """The statement failed before InnoDB heard of it; the metadata lock stays all the same."""
     stall.shop()
     stall.session("failed", "BEGIN", fails="SELECT no_such_column FROM shop.t")
-    stall.root("failed", traced=False)
+    stall.root("failed", transaction_shows=False)
     stall.wait("alter", "ALTER TABLE shop.t ADD COLUMN w INT", FOR_TABLE, T, granted=["failed"])
     stall.wait("reader", "SELECT COUNT(*) FROM shop.t", FOR_TABLE, T, ahead=["alter"])
 
@@ -703,7 +712,7 @@ def myisam_reader(stall):
     stall.shop()
     stall.table("m", options="ENGINE=MyISAM")
     stall.session("reader", "BEGIN", "SELECT * FROM shop.m")
-    stall.root("reader", traced=False)
+    stall.root("reader", transaction_shows=False)
     stall.wait("alter", "ALTER TABLE shop.m ADD COLUMN w INT", FOR_TABLE, ("shop", "m"), granted=["reader"])
     stall.wait("late reader", "SELECT COUNT(*) FROM shop.m", FOR_TABLE, ("shop", "m"), ahead=["alter"])
 
@@ -761,6 +770,7 @@ def foreign_key_child(stall):
 @scenario("DROP DATABASE behind an idle reader")
 def drop_database(stall):
     stall.shop()
+    stall.works_in = None  # nobody could connect to it
     stall.session("reader", "BEGIN", "SELECT * FROM shop.t")
     stall.root("reader")
     stall.wait("drop", "DROP DATABASE shop", FOR_TABLE, T, granted=["reader"])
@@ -795,7 +805,7 @@ def stored_function(stall):
     stall.shop()
     stall.server.admin("CREATE FUNCTION shop.f() RETURNS INT DETERMINISTIC NO SQL RETURN 1")
     stall.session("caller", "BEGIN", "SELECT shop.f()")
-    stall.root("caller", traced=False)
+    stall.root("caller", transaction_shows=False)
     stall.wait("drop", "DROP FUNCTION shop.f", "Waiting for stored function metadata lock", ("shop", "f"), granted=["caller"])
 
 
@@ -806,7 +816,7 @@ def stored_procedure(stall):
     stall.server.admin("CREATE PROCEDURE shop.p() SET @called = 1")
     stall.server.admin("CREATE FUNCTION shop.f() RETURNS INT DETERMINISTIC NO SQL BEGIN CALL shop.p(); RETURN 1; END")
     stall.session("caller", "BEGIN", "SELECT shop.f()")
-    stall.root("caller", traced=False)
+    stall.root("caller", transaction_shows=False)
     stall.wait("drop", "DROP PROCEDURE shop.p", "Waiting for stored procedure metadata lock", ("shop", "p"), granted=["caller"])
 
 
@@ -857,7 +867,7 @@ def backup_lock(stall):
         stall.session("backup", "LOCK INSTANCE FOR BACKUP")
     else:
         stall.session("backup", "BACKUP STAGE START", "BACKUP STAGE FLUSH", "BACKUP STAGE BLOCK_DDL")
-    stall.root("backup", "backup_lock", traced=False)
+    stall.root("backup", "backup_lock")
     stall.wait("ddl", "CREATE TABLE shop.new (id INT)", FOR_BACKUP, None, granted=["backup"], kind=BACKUP)
     stall.wait("alter", "ALTER TABLE shop.t ADD COLUMN w INT", FOR_BACKUP, None, granted=["backup"], kind=BACKUP)
 
@@ -871,7 +881,7 @@ def backup_block_commit(stall):
     else:
         stall.session("committer", "BEGIN", "UPDATE shop.t SET v = 8 WHERE id = 3")
         stall.session("backup", "BACKUP STAGE START", "BACKUP STAGE BLOCK_COMMIT")
-    stall.root("backup", "backup_lock", traced=False)
+    stall.root("backup", "backup_lock")
     stall.wait("ddl", "CREATE TABLE shop.new (id INT)", FOR_BACKUP, None, granted=["backup"], kind=BACKUP)
     if not stall.mysql:
         stall.wait("writer", "UPDATE shop.t SET v = 7 WHERE id = 1", FOR_BACKUP, None, granted=["backup"], kind=BACKUP)
@@ -884,10 +894,10 @@ def backup_lock_table(stall):
     stall.shop()
     if stall.mysql:
         stall.session("locker", "LOCK TABLES shop.t READ")
-        stall.root("locker", "lock_tables", traced=False)
+        stall.root("locker", "lock_tables")
     else:
         stall.session("locker", "BACKUP LOCK shop.t")
-        stall.root("locker", "backup_lock", traced=False)
+        stall.root("locker", "backup_lock")
     stall.wait("drop", "DROP TABLE shop.t", FOR_TABLE, T, granted=["locker"])
     stall.wait("reader", "SELECT COUNT(*) FROM shop.t", FOR_TABLE, T, ahead=["drop"])
 
@@ -921,7 +931,7 @@ def cycle_metadata_row(stall):
     stall.wait("victim", "SELECT COUNT(*) FROM shop.t", FOR_TABLE, T, ahead=["alter"])
     stall.cycle = {"one", "alter", "two"}
     for role in stall.cycle:
-        stall.root(role, "waiting", traced=False)  # they are seen to wait, and not to hold anything
+        stall.root(role, "waiting")  # they are seen to wait, and not to hold anything
 
 
 @scenario("deadlock across layers: user lock and row")

@@ -228,6 +228,45 @@ TEST_CASE("a running statement that names the table outweighs a transaction") {
   CHECK(id_of(report, report.suspects.front()) == 2);
 }
 
+TEST_CASE("nothing is shown: a table in use is locked by LOCK TABLES or a HANDLER, and not by a transaction") {
+  LockFacts known = blind();
+  known.sessions = {session(1, "Sleep", 600), session(2, "Sleep", 20),
+                    session(12, "Query", 9, kForTable, "SELECT 1 FROM orders")};
+  known.transactions = {transaction(1, 610, "0")};
+  known.open_tables = {{"shop", "orders", 1}};
+  const LockReport report = analyse_locks(known);
+  REQUIRE(report.suspects.size() == 2);
+  CHECK(id_of(report, report.suspects.front()) == 2);
+
+  // Those who are seen to use it: an ALTER that waits, and a statement at work.
+  known.sessions[2].info = "ALTER TABLE orders ADD x INT";
+  CHECK(id_of(analyse_locks(known), analyse_locks(known).suspects.front()) == 1);
+  known.sessions.push_back(session(3, "Query", 2, "Sending data", "SELECT * FROM orders"));
+  known.open_tables[0].in_use = 2;
+  const LockReport at_work = analyse_locks(known);
+  REQUIRE(at_work.suspects.size() == 2);  // whoever only sleeps is not named beside these
+  CHECK(id_of(at_work, at_work.suspects.front()) == 3);
+  CHECK(id_of(at_work, at_work.suspects.back()) == 1);
+}
+
+TEST_CASE("nothing is shown: whose transaction works in another schema comes later") {
+  LockFacts known = blind();
+  known.sessions = {session(1, "Sleep", 600), session(2, "Sleep", 20),
+                    session(12, "Query", 9, kForTable, "ALTER TABLE orders ADD x INT")};
+  known.sessions[0].database = "elsewhere";
+  known.transactions = {transaction(1, 610, "0"), transaction(2, 21, "0")};
+  known.transactions[0].rows_modified = 5;
+  const LockReport report = analyse_locks(known);
+  REQUIRE(report.suspects.size() == 2);
+  CHECK(id_of(report, report.suspects.front()) == 2);
+
+  // Then whoever sleeps in this one is named as well: LOCK TABLES, HANDLER and MyISAM have no transaction.
+  known.transactions.pop_back();
+  CHECK(analyse_locks(known).suspects.size() == 2);
+  known.sessions[0].database = "shop";
+  CHECK(analyse_locks(known).suspects.size() == 1);
+}
+
 // The CALL ran for long before its ALTER began to wait; whoever is older than the CALL has nothing to do with it.
 TEST_CASE("nothing is shown: nobody is excluded by the time of a whole statement") {
   LockFacts known = blind();

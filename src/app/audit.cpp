@@ -14,7 +14,7 @@
 namespace dbaudit {
 namespace {
 
-struct Arguments {
+struct AuditArguments {
   JudgingArguments judging;
   ReportArguments report;
   bool timings = false;
@@ -69,7 +69,7 @@ void forget_what_was_said(AuditResult& part) {
   for (AuditedServer& server : part.servers) server.sources.clear();
 }
 
-int run(const Arguments& arguments) {
+int run_audit(const AuditArguments& arguments) {
   Stopwatch stopwatch;
   Problems problems;
   JudgedFacts facts = load_judged_facts(arguments.judging, problems);
@@ -105,14 +105,14 @@ int run(const Arguments& arguments) {
 
 void add_audit(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("audit", "Judge servers, or snapshots of them, by all rules");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<AuditArguments>();
   arguments->judging.add_to(*command);
   arguments->judging.add_with_replicas_to(*command);
   arguments->report.add_to(*command, {"text", "json", "jsonl"});
   arguments->report.add_baseline_to(*command);
   arguments->report.add_update_baseline_to(*command);
   command->add_flag("--timings", arguments->timings, "Say on stderr how the time of the run divides");
-  command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
+  command->callback([arguments, &action] { action = [arguments] { return run_audit(*arguments); }; });
 }
 
 }  // namespace dbaudit

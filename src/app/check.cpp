@@ -8,14 +8,14 @@
 namespace dbaudit {
 namespace {
 
-struct Arguments {
+struct CheckArguments {
   JudgingArguments judging;
   ReportArguments report;
   ProposalArguments proposal;
   bool only_new = false;
 };
 
-int run(const Arguments& arguments) {
+int run_check(const CheckArguments& arguments) {
   Problems problems;
   WhatIf change = load_what_if(arguments.judging, arguments.proposal, problems);
   const auto baseline = load_baseline(arguments.report, problems);
@@ -37,14 +37,14 @@ int run(const Arguments& arguments) {
 
 void add_check(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("check", "Judge a change before it is made: what is new, fixed, and stays");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<CheckArguments>();
   arguments->judging.add_to(*command);
   arguments->judging.add_assume_to(*command);
   arguments->proposal.add_to(*command);
   arguments->report.add_to(*command);
   arguments->report.add_baseline_to(*command);
   command->add_flag("--only-new", arguments->only_new, "What was there before does not count for the exit code");
-  command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
+  command->callback([arguments, &action] { action = [arguments] { return run_check(*arguments); }; });
 }
 
 }  // namespace dbaudit

@@ -12,7 +12,7 @@
 namespace dbaudit {
 namespace {
 
-constexpr std::string_view kServers =
+constexpr std::string_view kEnvironments =
     "SELECT server_id, flavor, environment FROM server WHERE environment IS NOT NULL AND flavor IS NOT NULL";
 
 // As it would stand in an option file; nothing: a table, an array or a date.
@@ -91,7 +91,7 @@ void add_expectations(const Config& config, Store& store) {
   };
   std::vector<Server> servers;
   {
-    Query rows = store.query(kServers);
+    Query rows = store.query(kEnvironments);
     while (rows.next().value())
       servers.push_back(
           {rows.integer(0).value_or(0), parse_flavor(rows.text(1)).value_or(Flavor::mysql), rows.text(2)});

@@ -18,7 +18,7 @@ namespace {
 const ServerVersion kNewestMysql{Flavor::mysql, {9, 7, 0}};
 const ServerVersion kNewestMariadb{Flavor::mariadb, {11, 8, 0}};
 
-struct Arguments {
+struct GrantsArguments {
   ConnectionArguments connection;
   std::string config;
   std::string flavor;
@@ -61,7 +61,7 @@ std::string visibility(const AuditedServer& server, bool& complete) {
   return out;
 }
 
-int run(const Arguments& arguments) {
+int run_grants(const GrantsArguments& arguments) {
   Problems problems;
   const std::optional<std::string> account = account_as_written(arguments.account);
   if (!account) problems.add("--account must be USER, USER@HOST or 'USER'@'HOST', with a user and without backslashes");
@@ -96,7 +96,7 @@ int run(const Arguments& arguments) {
 void add_grants(CLI::App& app, Action& action) {
   CLI::App* command =
       app.add_subcommand("grants", "Print the least-privilege account for a server, or check the one in use");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<GrantsArguments>();
   arguments->connection.add_to(*command, false);
   command->add_option("--config", arguments->config, "dbaudit.toml to use");
   command->add_option("--flavor", arguments->flavor, "mysql or mariadb, without a connection")
@@ -104,7 +104,7 @@ void add_grants(CLI::App& app, Action& action) {
   command->add_option("--account", arguments->account, "Account to print statements for")->capture_default_str();
   command->add_flag("--check", arguments->check, "What the account in use can and cannot see");
   command->add_option("--timeout", arguments->timeout, "Time for the whole run")->capture_default_str();
-  command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
+  command->callback([arguments, &action] { action = [arguments] { return run_grants(*arguments); }; });
 }
 
 }  // namespace dbaudit

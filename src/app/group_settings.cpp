@@ -14,7 +14,7 @@ namespace dbaudit {
 namespace {
 
 // In the order of kVariables. One character set has two names.
-constexpr std::string_view kServers =
+constexpr std::string_view kGroupSettings =
     "SELECT s.name, s.group_name, s.role, s.flavor, g.server_id IS NOT NULL, g.autocommit, "
     "iif(g.character_set_server = 'utf8', 'utf8mb3', g.character_set_server), "
     "replace(g.collation_server, 'utf8_', 'utf8mb3_'), g.idle_readonly_transaction_timeout, "
@@ -85,7 +85,7 @@ void add_group_settings(const Config& config, Store& store) {
   std::map<std::tuple<std::string, Role, std::string>, std::vector<std::string>> unread;  // product "": not known
   std::set<std::string> part_of_run;
   {
-    Query rows = store.query(kServers);
+    Query rows = store.query(kGroupSettings);
     while (rows.next().value()) {
       const std::string name = rows.text(0);
       const Role role = rows.optional_text(2);

@@ -19,7 +19,7 @@
 namespace dbaudit {
 namespace {
 
-struct Arguments {
+struct LocksArguments {
   ConnectionArguments connection;
   std::string config;
   std::vector<std::string> from;
@@ -31,13 +31,13 @@ struct Arguments {
   std::string watch;  // empty: one look
 };
 
-struct Table {
+struct AskedTable {
   std::string schema;
   std::string name;  // empty: every table of the schema
 };
 
 // SCHEMA or SCHEMA.TABLE; names with dots in `backticks`, a backtick in them doubled.
-std::optional<Table> parse_table(const std::string& text) {
+std::optional<AskedTable> parse_table(const std::string& text) {
   std::vector<std::string> parts(1);
   bool quoted = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -53,10 +53,10 @@ std::optional<Table> parse_table(const std::string& text) {
     }
   }
   if (quoted || parts.size() > 2 || parts.front().empty() || parts.back().empty()) return std::nullopt;
-  return Table{parts.front(), parts.size() == 2 ? parts.back() : ""};
+  return AskedTable{parts.front(), parts.size() == 2 ? parts.back() : ""};
 }
 
-LockReport report_of(Store& store, const Arguments& arguments, const std::optional<Table>& table) {
+LockReport report_of(Store& store, const LocksArguments& arguments, const std::optional<AskedTable>& table) {
   Query server = store.query("SELECT server_id, name, taken_at, collect_ms FROM server");
   static_cast<void>(server.next().value());
   const std::int64_t id = server.integer(0).value_or(0);
@@ -83,7 +83,7 @@ int exit_code_of(const LockReport& report) {
 }
 
 // `new_door`: the connection was made for this look, so that the way in is news.
-Look look_at(Store& store, const Arguments& arguments, const std::optional<Table>& table, bool new_door) {
+Look look_at(Store& store, const LocksArguments& arguments, const std::optional<AskedTable>& table, bool new_door) {
   const AuditedServer server = audited_servers(store).front();
   if (!server.reachable) return {{}, server.error.value_or("the server could not be reached"), kExitIncomplete};
   if (new_door && server.door && *server.door != "normal port" && *server.door != "socket")
@@ -94,19 +94,19 @@ Look look_at(Store& store, const Arguments& arguments, const std::optional<Table
   return look;
 }
 
-Store store_for(const Arguments& arguments) {
+Store store_for(const LocksArguments& arguments) {
   Store store(arguments.from.empty() ? Tables::without_wide : Tables::all);
   Problems unimportant;  // without the rules' folder, people are not recognised
   load_human_clients(shipped_rules_folder(unimportant), store, unimportant);
   return store;
 }
 
-Store read_server(const CollectRequest& server, const Arguments& arguments) {
+Store read_server(const CollectRequest& server, const LocksArguments& arguments) {
   return collect_all([&arguments] { return store_for(arguments); }, {server}, system_clock());
 }
 
 // A look of many: the connection stays open from one to the next, and --timeout is the time of each.
-Look look_again(CollectRequest& server, const Arguments& arguments, const std::optional<Table>& table) {
+Look look_again(CollectRequest& server, const LocksArguments& arguments, const std::optional<AskedTable>& table) {
   Look look;
   const bool was_open = server.kept && server.kept->has_value();
   for (int attempt = was_open ? 0 : 1; attempt < 2 && !look.report; ++attempt) {
@@ -131,13 +131,13 @@ std::optional<Seconds> watch_interval(const std::string& text, Problems& problem
   return interval;
 }
 
-int run(const Arguments& arguments) {
+int run_locks(const LocksArguments& arguments) {
   Problems problems;
   const std::string config_file = find_config(arguments.config);
   const Config config = config_file.empty() ? Config{} : parse_config(config_file, problems);
   const std::optional<Deadline> deadline = deadline_from(arguments.timeout, problems);
   if (!parse_duration(arguments.min_wait)) problems.add("--min-wait must be a duration such as 1s");
-  const std::optional<Table> table = arguments.table.empty() ? std::nullopt : parse_table(arguments.table);
+  const std::optional<AskedTable> table = arguments.table.empty() ? std::nullopt : parse_table(arguments.table);
   if (!arguments.table.empty() && !table) problems.add("--table must be SCHEMA or SCHEMA.TABLE");
   const std::optional<Seconds> interval = watch_interval(arguments.watch, problems);
   if (interval && !arguments.from.empty()) problems.add("--watch looks at a server, not at --from");
@@ -178,7 +178,7 @@ int run(const Arguments& arguments) {
 
 void add_locks(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("locks", "Who waits for whom, and which session ends it");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<LocksArguments>();
   arguments->connection.add_to(*command, false);
   command->add_option("--config", arguments->config, "dbaudit.toml to use");
   command->add_option("--from", arguments->from, "A snapshot file in place of a server")->expected(1);
@@ -192,7 +192,7 @@ void add_locks(CLI::App& app, Action& action) {
       ->capture_default_str();
   command->add_option("--color", arguments->colour, "auto, always or never")
       ->check(CLI::IsMember({"auto", "always", "never"}));
-  command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
+  command->callback([arguments, &action] { action = [arguments] { return run_locks(*arguments); }; });
 }
 
 }  // namespace dbaudit

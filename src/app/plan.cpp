@@ -17,7 +17,7 @@
 namespace dbaudit {
 namespace {
 
-struct Arguments {
+struct PlanArguments {
   JudgingArguments judging;
   ReportArguments report;
   ProposalArguments proposal;
@@ -130,7 +130,7 @@ bool all_variables_read(const AuditResult& audit) {
   return all;
 }
 
-int run(const Arguments& arguments) {
+int run_plan(const PlanArguments& arguments) {
   Problems problems;
   WhatIf change = load_what_if(arguments.judging, arguments.proposal, problems);
   if (change.proposal.empty() && problems.empty())
@@ -173,12 +173,12 @@ int run(const Arguments& arguments) {
 void add_plan(CLI::App& app, Action& action) {
   CLI::App* command =
       app.add_subcommand("plan", "The order of a change: what first, what holds in between, until when");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<PlanArguments>();
   arguments->judging.add_to(*command);
   arguments->judging.add_assume_to(*command);
   arguments->proposal.add_to(*command);
   arguments->report.add_to(*command);
-  command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
+  command->callback([arguments, &action] { action = [arguments] { return run_plan(*arguments); }; });
 }
 
 }  // namespace dbaudit

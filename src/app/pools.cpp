@@ -12,7 +12,7 @@
 namespace dbaudit {
 namespace {
 
-struct Arguments {
+struct PoolsArguments {
   std::vector<std::string> more;  // --rules
   std::string config;
   PoolSources pools;
@@ -22,14 +22,14 @@ struct Arguments {
   bool django = false;
 };
 
-std::vector<std::string> folders_of(const Arguments& arguments, Problems& problems) {
+std::vector<std::string> folders_of(const PoolsArguments& arguments, Problems& problems) {
   std::vector<std::string> folders = arguments.more;
   const std::string shipped = shipped_rules_folder(problems);
   if (!shipped.empty()) folders.insert(folders.begin(), shipped);
   return library_folders(folders);
 }
 
-int list(const Arguments& arguments) {
+int list(const PoolsArguments& arguments) {
   Problems problems;
   const std::vector<Library> libraries = load_libraries(folders_of(arguments, problems), problems);
   if (!problems.empty()) return report_problems(problems);
@@ -37,7 +37,7 @@ int list(const Arguments& arguments) {
   return kExitFine;
 }
 
-int show(const Arguments& arguments) {
+int show(const PoolsArguments& arguments) {
   Problems problems;
   const Result<Library> library = load_library(folders_of(arguments, problems), arguments.name, problems);
   if (!library) problems.add(describe(library.error()));
@@ -46,7 +46,7 @@ int show(const Arguments& arguments) {
   return kExitFine;
 }
 
-int explain(const Arguments& arguments) {
+int explain(const PoolsArguments& arguments) {
   Problems problems;
   Store store;
   const std::string config_file = find_config(arguments.config);
@@ -63,7 +63,7 @@ int explain(const Arguments& arguments) {
 }
 
 // [[pool]] tables on stdout; what was left out also on stderr, so that it shows when stdout goes to a file.
-int print_imported(const Arguments& arguments) {
+int print_imported(const PoolsArguments& arguments) {
   if (arguments.django) {
     write_stdout(django_instructions());
     return kExitFine;
@@ -90,8 +90,8 @@ int print_imported(const Arguments& arguments) {
 void add_pools(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("pools", "Pool libraries that dbaudit knows, and declared pools explained");
   command->require_subcommand(1);
-  auto arguments = std::make_shared<Arguments>();
-  const auto add = [&](const char* name, const char* text, int (*run)(const Arguments&)) {
+  auto arguments = std::make_shared<PoolsArguments>();
+  const auto add = [&](const char* name, const char* text, int (*run)(const PoolsArguments&)) {
     CLI::App* child = command->add_subcommand(name, text);
     child->add_option("--rules", arguments->more, "More folders with libraries");
     child->callback([arguments, run, &action] { action = [arguments, run] { return run(*arguments); }; });

@@ -19,10 +19,10 @@ namespace dbaudit {
 namespace {
 
 // More than a rule may do: who asks waits for it, and can end it.
-constexpr WorkLimit kWorkLimit{.steps = 2'000'000'000, .text_bytes = 16 << 20};
+constexpr WorkLimit kQueryLimit{.steps = 2'000'000'000, .text_bytes = 16 << 20};
 constexpr std::size_t kMostRows = 1'000'000;
 
-struct Arguments {
+struct QueryArguments {
   ConnectionArguments connection;
   std::string config;
   std::vector<std::string> from;
@@ -65,12 +65,12 @@ std::vector<std::string> unique_names(std::vector<std::string> names) {
   return names;
 }
 
-int run(const Arguments& arguments) {
+int run_query(const QueryArguments& arguments) {
   Problems problems;
   Store store;
   SqlCheck check;
   // Checked on the empty schema first: a misspelt column costs no connection.
-  if (const Result<Query> prepared = store.untrusted_query(arguments.sql, kWorkLimit, check); !prepared) {
+  if (const Result<Query> prepared = store.untrusted_query(arguments.sql, kQueryLimit, check); !prepared) {
     problems.add("query: " + prepared.error().message);
   }
   const std::string config_file = find_config(arguments.config);
@@ -87,7 +87,7 @@ int run(const Arguments& arguments) {
   }
   add_snapshots(store, arguments.from, SameServer::history, problems);
   if (!problems.empty()) return report_problems(problems);
-  Result<Query> query = store.untrusted_query(arguments.sql, kWorkLimit, check);
+  Result<Query> query = store.untrusted_query(arguments.sql, kQueryLimit, check);
   if (!query) return report_error(query.error());
   query->stop_at(arguments.from.empty() ? judging_deadline(*deadline) : *deadline);
   ResultTable table{unique_names(query->columns()), {}};
@@ -112,7 +112,7 @@ int run(const Arguments& arguments) {
 
 void add_query(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("query", "Run one SELECT over the facts (see: dbaudit schema)");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<QueryArguments>();
   arguments->connection.add_to(*command, true);
   command->add_option("--config", arguments->config, "dbaudit.toml to use");
   command->add_option("--from", arguments->from, "Snapshot files in place of servers");
@@ -120,7 +120,7 @@ void add_query(CLI::App& app, Action& action) {
       ->check(CLI::IsMember({"table", "json", "csv"}));
   command->add_option("--timeout", arguments->timeout, "Time for the whole run")->capture_default_str();
   command->add_option("sql", arguments->sql, "The SELECT")->required();
-  command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
+  command->callback([arguments, &action] { action = [arguments] { return run_query(*arguments); }; });
 }
 
 }  // namespace dbaudit

@@ -14,13 +14,13 @@
 namespace dbaudit {
 namespace {
 
-struct Arguments {
+struct RulesArguments {
   std::vector<std::string> more;   // --rules
   std::vector<std::string> paths;  // of check and test
   std::string id;
 };
 
-std::vector<std::string> folders_of(const Arguments& arguments, Problems& problems) {
+std::vector<std::string> folders_of(const RulesArguments& arguments, Problems& problems) {
   if (!arguments.paths.empty()) return arguments.paths;
   std::vector<std::string> folders = arguments.more;
   const std::string shipped = shipped_rules_folder(problems);
@@ -35,7 +35,7 @@ std::vector<Rule> checked_rules(const std::vector<std::string>& folders, Problem
   return rules;
 }
 
-int list(const Arguments& arguments) {
+int list(const RulesArguments& arguments) {
   Problems problems;
   const std::vector<Rule> rules = checked_rules(folders_of(arguments, problems), problems);
   if (!problems.empty()) return report_problems(problems);
@@ -73,7 +73,7 @@ std::string documentation(const Rule& rule) {
   return out;
 }
 
-int show(const Arguments& arguments) {
+int show(const RulesArguments& arguments) {
   Problems problems;
   const std::vector<Rule> rules = checked_rules(folders_of(arguments, problems), problems);
   std::vector<std::string> ids;
@@ -89,7 +89,7 @@ int show(const Arguments& arguments) {
 }
 
 // Rules and the descriptions of pool libraries beside them.
-int check(const Arguments& arguments) {
+int check(const RulesArguments& arguments) {
   Problems problems;
   const std::vector<std::string> folders = folders_of(arguments, problems);
   const std::vector<Rule> rules = checked_rules(folders, problems);
@@ -101,7 +101,7 @@ int check(const Arguments& arguments) {
   return kExitFine;
 }
 
-int test(const Arguments& arguments) {
+int test(const RulesArguments& arguments) {
   Problems problems;
   const std::vector<std::string> folders = folders_of(arguments, problems);
   const std::vector<Rule> rules = checked_rules(folders, problems);
@@ -138,8 +138,8 @@ int test(const Arguments& arguments) {
 void add_rules(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("rules", "List, show, check or test rules");
   command->require_subcommand(1);
-  auto arguments = std::make_shared<Arguments>();
-  const auto add = [&](const char* name, const char* text, int (*run)(const Arguments&)) {
+  auto arguments = std::make_shared<RulesArguments>();
+  const auto add = [&](const char* name, const char* text, int (*run)(const RulesArguments&)) {
     CLI::App* child = command->add_subcommand(name, text);
     child->callback([arguments, run, &action] { action = [arguments, run] { return run(*arguments); }; });
     return child;

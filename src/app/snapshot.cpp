@@ -13,7 +13,7 @@
 namespace dbaudit {
 namespace {
 
-struct Arguments {
+struct SnapshotArguments {
   ConnectionArguments connection;
   std::string config;
   std::string output;
@@ -22,7 +22,7 @@ struct Arguments {
   bool redact = false;
 };
 
-int run(const Arguments& arguments) {
+int run_snapshot(const SnapshotArguments& arguments) {
   Problems problems;
   const std::string config_file = find_config(arguments.config);
   const Config config = config_file.empty() ? Config{} : parse_config(config_file, problems);
@@ -64,14 +64,14 @@ int run(const Arguments& arguments) {
 
 void add_snapshot(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("snapshot", "Write everything that can be read of servers to a file");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<SnapshotArguments>();
   arguments->connection.add_to(*command, true);
   command->add_option("--config", arguments->config, "dbaudit.toml to use");
   command->add_option("-o,--output", arguments->output, "File to write")->required();
   command->add_flag("--redact", arguments->redact, "Store statements without their literals");
   command->add_option("--interval", arguments->interval, "Read status counters twice, this far apart, for rates");
   command->add_option("--timeout", arguments->timeout, "Time for the whole run")->capture_default_str();
-  command->callback([arguments, &action] { action = [arguments] { return run(*arguments); }; });
+  command->callback([arguments, &action] { action = [arguments] { return run_snapshot(*arguments); }; });
 }
 
 }  // namespace dbaudit

@@ -171,4 +171,8 @@ std::string format_count(double value) {
   return value < 0 ? "-" + digits : digits;
 }
 
+std::string counted(std::size_t number, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", format_count(static_cast<double>(number)), number == 1 ? one : many);
+}
+
 }  // namespace dbaudit

@@ -38,4 +38,7 @@ std::string format_bytes(double bytes);
 // 1234567 -> "1,234,567"; fractions keep two digits; infinity is "unlimited".
 std::string format_count(double value);
 
+// "1 session waits", "1,312 sessions wait".
+std::string counted(std::size_t number, std::string_view one, std::string_view many);
+
 }  // namespace dbaudit

@@ -17,7 +17,7 @@
 namespace dbaudit {
 namespace {
 
-constexpr std::string_view kPerformanceSchema =
+constexpr std::string_view kPerformanceSchemaLocks =
     "SELECT OBJECT_TYPE, OBJECT_SCHEMA, OBJECT_NAME, LOCK_TYPE, LOCK_DURATION, LOCK_STATUS, OWNER_THREAD_ID, "
     "OWNER_EVENT_ID FROM performance_schema.metadata_locks";
 
@@ -33,7 +33,7 @@ constexpr std::string_view kContested =
     "JOIN performance_schema.metadata_locks g ON g.OBJECT_TYPE = p.OBJECT_TYPE "
     "AND g.OBJECT_SCHEMA <=> p.OBJECT_SCHEMA AND g.OBJECT_NAME <=> p.OBJECT_NAME WHERE g.LOCK_STATUS = 'GRANTED'";
 
-constexpr std::string_view kPlugin =
+constexpr std::string_view kPluginLocks =
     "SELECT THREAD_ID, LOCK_TYPE, TABLE_SCHEMA, TABLE_NAME, LOCK_MODE, LOCK_TIME_MS "
     "FROM information_schema.METADATA_LOCK_INFO";
 
@@ -124,7 +124,7 @@ std::optional<std::set<std::string>> names_in(const std::set<std::string>& state
 }
 
 std::string plugin_sql(const Reading& reading) {
-  std::string sql(kPlugin);
+  std::string sql(kPluginLocks);
   if (reading.request.scope == Scope::everything || !reading.waiting_statements) return sql;
   const std::optional<std::set<std::string>> names = names_in(*reading.waiting_statements);
   if (!names) return sql;
@@ -161,7 +161,7 @@ bool is_left_behind(const Reading& reading, std::optional<std::int64_t> thread, 
 }
 
 std::string_view performance_schema_sql(const Reading& reading) {
-  return reading.request.scope == Scope::everything ? kPerformanceSchema : kContested;
+  return reading.request.scope == Scope::everything ? kPerformanceSchemaLocks : kContested;
 }
 
 Result<std::int64_t> read_performance_schema(Reading& reading) {

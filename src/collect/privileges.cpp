@@ -11,9 +11,9 @@ const std::vector<std::string> kPerformanceSchema{"metadata_locks", "connection_
                                                   "table_handles",  "row_lock_waits",        "session_variables",
                                                   "instruments"};
 // Columns by name, so that the account never can read a password hash.
-const Privilege kAccounts{"SELECT (User, Host, max_user_connections) ON mysql.user",
-                          {"accounts"},
-                          "connection limits of accounts; these three columns only, no password hashes"};
+const Privilege kAccountsPrivilege{"SELECT (User, Host, max_user_connections) ON mysql.user",
+                                   {"accounts"},
+                                   "connection limits of accounts; these three columns only, no password hashes"};
 // The server shows them to replicas only.
 const std::string kRegistered = "optional: where its replicas listen, for audit --with-replicas";
 
@@ -30,7 +30,7 @@ std::vector<Privilege> needed_privileges(const ServerVersion& server) {
     list.push_back(
         {"SELECT ON performance_schema.*", sources, "metadata locks and statements, where performance_schema is on"});
     list.push_back({"SLAVE MONITOR ON *.*", {"replication"}, "state of replication channels"});
-    list.push_back(kAccounts);
+    list.push_back(kAccountsPrivilege);
     list.push_back({"CONNECTION ADMIN ON *.*", {}, "optional: a connection when max_connections is used up", true});
     list.push_back({"REPLICATION MASTER ADMIN ON *.*", {}, kRegistered, true});
     return list;
@@ -46,7 +46,7 @@ std::vector<Privilege> needed_privileges(const ServerVersion& server) {
   if (server.min_mysql(8, 0)) {
     list.push_back({"XA_RECOVER_ADMIN ON *.*", {"prepared_xa"}, "prepared XA transactions"});
   }
-  list.push_back(kAccounts);
+  list.push_back(kAccountsPrivilege);
   if (server.min_mysql(8, 0, 14)) {
     list.push_back(
         {"SERVICE_CONNECTION_ADMIN ON *.*", {}, "optional: a connection when max_connections is used up", true});

@@ -10,10 +10,6 @@
 namespace dbaudit {
 namespace {
 
-int line_at(std::string_view text, std::size_t offset) {
-  return 1 + static_cast<int>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(offset), '\n'));
-}
-
 void append_utf8(std::string& out, unsigned code) {
   if (code < 0x80) {
     out += static_cast<char>(code);
@@ -76,6 +72,11 @@ DocProperty property_of(const LogicalLine& line) {
 }
 
 }  // namespace
+
+int line_at(std::string_view text, std::size_t offset) {
+  const auto end = static_cast<std::ptrdiff_t>(std::min(offset, text.size()));
+  return 1 + static_cast<int>(std::count(text.begin(), text.begin() + end, '\n'));
+}
 
 const DocNode* DocNode::find(std::string_view key) const {
   for (auto member = members.rbegin(); member != members.rend(); ++member) {

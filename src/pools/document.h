@@ -50,6 +50,9 @@ std::vector<DocNode> yaml_documents(std::string_view text, const std::string& fi
 
 std::optional<DocNode> json_document(std::string_view text, const std::string& file, Problems& problems);
 
+// Lines count from 1; an offset behind the end is on the last one.
+int line_at(std::string_view text, std::size_t offset);
+
 // One key and value, as properties files, environment variables and XML attributes have them.
 struct DocProperty {
   std::string key;

@@ -11,11 +11,6 @@
 namespace dbaudit {
 namespace {
 
-int line_at(std::string_view text, std::size_t offset) {
-  const std::size_t end = std::min(offset, text.size());
-  return 1 + static_cast<int>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(end), '\n'));
-}
-
 // pugixml keeps no place for attributes: theirs is looked up behind the element's name.
 int line_of_attribute(std::string_view text, std::size_t element, std::string_view name) {
   std::size_t at = element;

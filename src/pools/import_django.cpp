@@ -10,12 +10,12 @@
 namespace dbaudit {
 namespace {
 
-void take_settings(ImportedPool& pool, const DocNode& node, const std::string& prefix, const std::string& file) {
+void take_django_settings(ImportedPool& pool, const DocNode& node, const std::string& prefix, const std::string& file) {
   for (auto member = node.members.rbegin(); member != node.members.rend(); ++member) {
     const DocNode& value = member->value;
     if (prefix.empty() && (member->key == "TEST" || member->key == "ENGINE" || member->key == "USER")) continue;
     if (value.is_map()) {
-      take_settings(pool, value, prefix + member->key + ".", file);
+      take_django_settings(pool, value, prefix + member->key + ".", file);
     } else if (value.is_scalar()) {
       add_setting(pool, prefix + member->key, toml_scalar(value.text, value.line), file);
     } else if (value.kind == DocNode::Kind::null) {
@@ -51,7 +51,7 @@ Imported import_django(const DocNode& document, const std::string& file, Problem
     if (version != nullptr && version->is_scalar()) add_key(pool, "version", {version->text, version->line}, file);
     const DocNode* user = member.value.find("USER");
     if (user != nullptr && user->is_scalar()) add_text_key(pool, "user", user->text, user->line, file);
-    take_settings(pool, member.value, "", file);
+    take_django_settings(pool, member.value, "", file);
     std::stable_sort(pool.settings.begin(), pool.settings.end(), [](const ImportedValue& a, const ImportedValue& b) {
       return a.value.line != b.value.line ? a.value.line < b.value.line : a.key < b.key;
     });

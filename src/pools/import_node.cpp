@@ -22,14 +22,14 @@ bool is_pool(const DocNode& node) {
   return false;
 }
 
-void take_settings(ImportedPool& pool, const DocNode& node, const std::string& prefix, const std::string& file) {
+void take_node_settings(ImportedPool& pool, const DocNode& node, const std::string& prefix, const std::string& file) {
   for (auto member = node.members.rbegin(); member != node.members.rend(); ++member) {
     const DocNode& value = member->value;
     const std::string& key = member->key;
     if (key == "connection" || key == "uri" || key == "url" || key == "connectionString")
       continue;  // take_connection()
     if (value.is_map()) {
-      take_settings(pool, value, prefix + member->key + ".", file);
+      take_node_settings(pool, value, prefix + member->key + ".", file);
     } else if (value.is_scalar()) {
       add_setting(pool, prefix + member->key, toml_scalar(value.text, value.line), file);
     } else if (key == "flags") {
@@ -73,7 +73,7 @@ void add_knex(Imported& out, const DocNode& node, const std::string& name, const
     return;
   }
   add_text_key(pool, "driver", client, node.find("client")->line, file);
-  take_settings(pool, node, "", file);
+  take_node_settings(pool, node, "", file);
   sort_by_line(pool);
   out.pools.push_back(std::move(pool));
 }
@@ -90,7 +90,7 @@ void add_pool(Imported& out, const DocNode& node, const std::string& name, const
     out.left_out.push_back({name, origin_of(file, node.line), "it is not MySQL's or MariaDB's"});
     return;
   }
-  take_settings(pool, node, "", file);
+  take_node_settings(pool, node, "", file);
   sort_by_line(pool);
   out.pools.push_back(std::move(pool));
 }

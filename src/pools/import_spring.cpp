@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "pools/import_url.h"
+#include "pools/library.h"
 #include "pools/placeholder.h"
 
 namespace dbaudit {
@@ -62,14 +63,6 @@ bool is_other(const std::vector<std::string>& path) {
   return std::any_of(path.begin(), path.end(), [](const std::string& name) {
     return name == "flyway" || name == "liquibase" || name == "quartz" || name == "r2dbc";
   });
-}
-
-std::string relaxed(std::string_view name) {
-  std::string out;
-  for (const char c : to_lower(name)) {
-    if (c != '-' && c != '_') out += c;
-  }
-  return out;
 }
 
 struct Property {
@@ -170,7 +163,7 @@ std::string profile_of(const std::string& file) {
   return "";
 }
 
-std::set<std::string> names_in(std::string_view list) {
+std::set<std::string> profiles_in(std::string_view list) {
   std::set<std::string> out;
   for (const std::string& name : split(list, ',')) {
     if (const std::string_view plain = trimmed(name); !plain.empty()) out.insert(std::string(plain));
@@ -180,14 +173,14 @@ std::set<std::string> names_in(std::string_view list) {
 
 std::set<std::string> active_profiles(const std::vector<Document>& documents, const std::string& file,
                                       const ImportRequest& request) {
-  if (!request.profile.empty()) return names_in(request.profile);
+  if (!request.profile.empty()) return profiles_in(request.profile);
   std::set<std::string> active;
   if (const std::string own = profile_of(file); !own.empty()) active.insert(own);
   for (const Document& document : documents) {
     if (!document.on_profile.empty()) continue;
     for (const Property& property : document.properties) {
       if (join(property.path, ".") == "spring.profiles.active" && !placeholder_in(property.value))
-        active.merge(names_in(property.value));
+        active.merge(profiles_in(property.value));
     }
   }
   if (active.empty()) active.insert("default");

@@ -20,7 +20,7 @@ bool has(const std::vector<ImportedValue>& values, std::string_view key) {
 
 // --- TOML text
 
-std::string quoted(std::string_view text) {
+std::string toml_quoted(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
@@ -40,11 +40,11 @@ std::string toml_key(const std::string& key) {
   const bool bare = !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
     return is_letter(c) || is_digit(c) || c == '_' || c == '-';
   });
-  return bare ? key : quoted(key);
+  return bare ? key : toml_quoted(key);
 }
 
 std::string toml_value(const TomlValue& value) {
-  if (const auto* text = value.get<std::string>()) return quoted(*text);
+  if (const auto* text = value.get<std::string>()) return toml_quoted(*text);
   if (const auto* integer = value.get<std::int64_t>()) return std::to_string(*integer);
   if (const auto* real = value.get<double>()) return fmt::format("{:#}", *real);
   if (const auto* flag = value.get<bool>()) return *flag ? "true" : "false";

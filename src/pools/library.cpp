@@ -56,15 +56,6 @@ constexpr std::array<DerivedColumn, 27> kDerivedColumns{{
 
 double seconds_in(const std::string& unit) { return parse_duration("1" + unit)->count(); }
 
-// "maximum-pool-size", "maximum_pool_size" and "MAXIMUMPOOLSIZE" are one name to Spring's relaxed binding.
-std::string relaxed(std::string_view name) {
-  std::string out;
-  for (const char c : to_lower(name)) {
-    if (c != '-' && c != '_') out += c;
-  }
-  return out;
-}
-
 std::optional<double> whole_number(std::string_view text) {
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -436,6 +427,14 @@ std::map<std::string, std::string> description_files(const std::vector<std::stri
 }
 
 }  // namespace
+
+std::string relaxed(std::string_view name) {
+  std::string out;
+  for (const char c : to_lower(name)) {
+    if (c != '-' && c != '_') out += c;
+  }
+  return out;
+}
 
 std::string_view to_string(SettingType type) {
   switch (type) {

@@ -44,6 +44,9 @@ enum class SettingType {
 
 std::string_view to_string(SettingType type);
 
+// "maximum-pool-size", "maximum_pool_size" and "MAXIMUMPOOLSIZE" are one name to Spring's relaxed binding.
+std::string relaxed(std::string_view name);
+
 // From this version (of the library; of the driver when one is named) the default is this one.
 struct VersionDefault {
   Version since;

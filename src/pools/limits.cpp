@@ -15,7 +15,7 @@
 namespace dbaudit {
 namespace {
 
-constexpr const char* kServers = R"sql(
+constexpr const char* kLimits = R"sql(
 SELECT s.server_id, s.name, s.flavor, s.version,
        EXISTS (SELECT 1 FROM variables_info v WHERE v.server_id = s.server_id AND v.variable_name = 'aurora_version'),
        g.init_connect, g.autocommit, g.interactive_timeout, g.wait_timeout, g.lock_wait_timeout,
@@ -71,7 +71,7 @@ struct Sessions {
 
 std::vector<Server> read_servers(Store& store) {
   std::vector<Server> servers;
-  Query row = store.query(kServers);
+  Query row = store.query(kLimits);
   while (row.next().value()) {
     Server server;
     server.id = row.integer(0).value_or(0);

@@ -14,8 +14,8 @@ using Kind = DrawnItem::Kind;
 
 constexpr std::size_t kLineWidth = 60;  // of a label
 
-// Graphviz reads backslash escapes and HTML entities in labels. What is escaped is printable already.
-std::string escaped(const std::string& text) {
+// Graphviz reads backslash escapes and HTML entities in labels. What is dot_escaped is printable already.
+std::string dot_escaped(const std::string& text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
@@ -37,7 +37,7 @@ std::string label(const std::vector<std::string>& lines) {
     if (line.empty()) continue;
     for (const std::string& part : wrap(line, kLineWidth)) {
       if (!out.empty()) out += "\\n";
-      out += escaped(part);
+      out += dot_escaped(part);
     }
   }
   return "\"" + out + "\"";

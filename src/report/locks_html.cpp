@@ -15,8 +15,8 @@ namespace {
 
 using Kind = DrawnItem::Kind;
 
-constexpr std::size_t kShownRoots = 5;
-constexpr std::size_t kShownWaits = 100;
+constexpr std::size_t kAdvisedRoots = 5;
+constexpr std::size_t kListedWaits = 100;
 
 // The drawing's measures, in pixels; the font is monospaced, so that a text's width is known without a browser.
 constexpr int kWidth = 1120;
@@ -60,7 +60,7 @@ svg path { fill: none; stroke: var(--soft); stroke-width: 1.6; } svg path.guess 
 svg path.queue { stroke: var(--queue); stroke-width: 2.4; }
 )";
 
-std::string escaped(const std::string& text) {
+std::string html_escaped(const std::string& text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
@@ -76,7 +76,9 @@ std::string escaped(const std::string& text) {
 }
 
 // What a server sent: made visible, then made text.
-std::string shown(const std::string& text, std::size_t bytes = 300) { return escaped(bounded(printable(text), bytes)); }
+std::string html(const std::string& text, std::size_t bytes = 300) {
+  return html_escaped(bounded(printable(text), bytes));
+}
 
 // At most `columns` wide; `text` is printable.
 std::string fitted(const std::string& text, std::size_t columns) {
@@ -125,7 +127,7 @@ class Picture {
       const bool large = item.kind == Kind::root && std::string_view(line.style) == "first";
       const double columns = (width - 24) / (large ? kColumn * 1.25 : kColumn);
       boxes_ += fmt::format("<text x=\"{}\" y=\"{}\" class=\"{}\">{}</text>", x + 12, baseline, line.style,
-                            escaped(fitted(line.text, static_cast<std::size_t>(columns))));
+                            html_escaped(fitted(line.text, static_cast<std::size_t>(columns))));
       baseline += kLine;
     }
     boxes_ += "</g>\n";
@@ -210,12 +212,12 @@ class Picture {
   std::string boxes_;
 };
 
-class Page {
+class HtmlPage {
  public:
-  explicit Page(const LockReport& report) : report_(report), words_(report) {}
+  explicit HtmlPage(const LockReport& report) : report_(report), words_(report) {}
 
   std::string run() {
-    const std::string name = shown(report_.server_name);
+    const std::string name = html(report_.server_name);
     out_ = fmt::format(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
@@ -224,8 +226,8 @@ class Page {
         "<meta name=\"referrer\" content=\"no-referrer\">\n"
         "<title>Locks of {}</title>\n<style>{}</style>\n</head>\n<body>\n"
         "<header><b>{}</b> &nbsp; {} &nbsp; {}</header>\n<h1>{}</h1>\n",
-        name, kStyle, name, escaped(to_string(report_.facts.version)), shown(report_.taken_at),
-        escaped(words_.verdict()));
+        name, kStyle, name, html_escaped(to_string(report_.facts.version)), html(report_.taken_at),
+        html_escaped(words_.verdict()));
     if (!report_.shown.empty()) {
       advice();
       out_ +=
@@ -242,8 +244,8 @@ class Page {
  private:
   void advice() {
     const LockCulprits culprits = words_.culprits();
-    advice("What to do", culprits.roots, kShownRoots);
-    advice(LockWords::suspects_title(culprits), culprits.suspects, kShownRoots);
+    advice("What to do", culprits.roots, kAdvisedRoots);
+    advice(LockWords::suspects_title(culprits), culprits.suspects, kAdvisedRoots);
   }
 
   void advice(const std::string& title, const std::vector<const LockRoot*>& whom, std::size_t at_most) {
@@ -253,10 +255,10 @@ class Page {
     for (std::size_t i = 0; i < shown_here; ++i) {
       const LockRoot& root = *whom[i];
       out_ += i > 0 ? "<li>" : !root.reason.empty() ? "<li class=\"first guess\">" : "<li class=\"first\">";
-      out_ += escaped(words_.advice(root)) + ".";
-      if (!root.remedy.empty()) out_ += "<pre>" + shown(root.remedy) + "</pre>";
-      if (!root.reason.empty()) note("Because: " + shown(root.reason));
-      if (i == 0 && root.prevention) note("Next time: " + shown(*root.prevention, 600));
+      out_ += html_escaped(words_.advice(root)) + ".";
+      if (!root.remedy.empty()) out_ += "<pre>" + html(root.remedy) + "</pre>";
+      if (!root.reason.empty()) note("Because: " + html(root.reason));
+      if (i == 0 && root.prevention) note("Next time: " + html(*root.prevention, 600));
       out_ += "</li>\n";
     }
     out_ += "</ol>\n";
@@ -267,14 +269,14 @@ class Page {
     out_ +=
         "<h2>Waits, longest first</h2>\n<div class=\"wide\"><table>\n<tr><th>connection</th><th>waits</th>"
         "<th>for</th><th>behind</th><th>statement</th></tr>\n";
-    const std::size_t rows = std::min(report_.shown.size(), kShownWaits);
+    const std::size_t rows = std::min(report_.shown.size(), kListedWaits);
     for (std::size_t i = 0; i < rows; ++i) {
       const LockWait& wait = report_.graph.waits[report_.shown[i]];
       out_ += fmt::format(
           "<tr><td>{}</td><td class=\"number\">{}</td><td>{}</td><td>{}</td><td><code>{}</code></td></tr>\n",
-          escaped(words_.who(wait.node)), escaped(words_.waited(wait)),
-          escaped(words_.wanted(report_.graph.queues[wait.queue])), escaped(behind(wait)),
-          escaped(words_.statement(wait)));
+          html_escaped(words_.who(wait.node)), html_escaped(words_.waited(wait)),
+          html_escaped(words_.wanted(report_.graph.queues[wait.queue])), html_escaped(behind(wait)),
+          html_escaped(words_.statement(wait)));
     }
     out_ += "</table></div>\n";
     if (report_.shown.size() > rows) note("... and " + count_of(report_.shown.size() - rows) + " more");
@@ -290,15 +292,15 @@ class Page {
   }
 
   void sources() {
-    out_ += "<h2>How this was seen</h2>\n<p>" + escaped(to_string(report_.method)) + "</p>\n";
-    if (report_.better_view) out_ += "<p>To see more: " + shown(*report_.better_view, 1000) + "</p>\n";
+    out_ += "<h2>How this was seen</h2>\n<p>" + html_escaped(to_string(report_.method)) + "</p>\n";
+    if (report_.better_view) out_ += "<p>To see more: " + html(*report_.better_view, 1000) + "</p>\n";
     out_ +=
         "<div "
         "class=\"wide\"><table>\n<tr><th>source</th><th>status</th><th>rows</th><th>reason</th><th>remedy</th></tr>\n";
     for (const SourceStatus& source : report_.facts.sources) {
-      out_ += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n", shown(source.source),
-                          shown(source.status), source.rows ? std::to_string(*source.rows) : "",
-                          shown(source.reason.value_or(""), 600), shown(source.remedy.value_or(""), 600));
+      out_ += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n", html(source.source),
+                          html(source.status), source.rows ? std::to_string(*source.rows) : "",
+                          html(source.reason.value_or(""), 600), html(source.remedy.value_or(""), 600));
     }
     out_ += "</table></div>\n";
   }
@@ -312,6 +314,6 @@ class Page {
 
 }  // namespace
 
-std::string render_locks_html(const LockReport& report) { return Page(report).run(); }
+std::string render_locks_html(const LockReport& report) { return HtmlPage(report).run(); }
 
 }  // namespace dbaudit

@@ -24,9 +24,9 @@ constexpr std::size_t kMostLines = 22;       // of the trees together
 constexpr std::size_t kLinesOfSuspects = 8;  // of these, at least
 constexpr std::size_t kStatementBytes = 160;
 
-class Page {
+class TextPage {
  public:
-  Page(const LockReport& report, const TextOptions& options)
+  TextPage(const LockReport& report, const TextOptions& options)
       : report_(report), words_(report), options_(options), forest_(grow_forest(report)) {}
 
   std::string run() {
@@ -226,10 +226,6 @@ class Page {
 
   static std::string count_of(std::size_t number) { return format_count(static_cast<double>(number)); }
 
-  static std::string counted(std::size_t number, const char* one, const char* many) {
-    return fmt::format("{} {}", count_of(number), number == 1 ? one : many);
-  }
-
   const LockReport& report_;
   LockWords words_;
   TextOptions options_;
@@ -242,7 +238,7 @@ class Page {
 }  // namespace
 
 std::string render_locks_text(const LockReport& report, const TextOptions& options) {
-  return Page(report, options).run();
+  return TextPage(report, options).run();
 }
 
 }  // namespace dbaudit

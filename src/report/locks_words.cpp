@@ -13,10 +13,6 @@ namespace {
 constexpr std::size_t kNameBytes = 120;
 constexpr std::size_t kShownLocks = 3;
 
-std::string counted(std::size_t number, const char* one, const char* many) {
-  return fmt::format("{} {}", format_count(static_cast<double>(number)), number == 1 ? one : many);
-}
-
 std::string shown(const std::string& name) { return bounded(printable(name), kNameBytes); }
 
 std::string name_of(const LockObject& object) {

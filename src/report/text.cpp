@@ -239,10 +239,6 @@ void write_header(Text& text, const AuditedServer& server) {
   }
 }
 
-std::string counted(int number, const std::string& one, const std::string& many) {
-  return fmt::format("{} {}", number, number == 1 ? one : many);
-}
-
 }  // namespace
 
 std::string render_text(const AuditResult& audit, const TextOptions& options) {
@@ -296,10 +292,11 @@ std::string render_text(const AuditResult& audit, const TextOptions& options) {
       std::count_if(audit.servers.begin(), audit.servers.end(), [](const AuditedServer& s) { return s.reachable; });
   // Two lines, because one is wider than a terminal.
   text.paragraph("", fmt::format("{} of {} read; {} judged: {}, {}, {} info, {} passed", reached,
-                                 counted(static_cast<int>(audit.servers.size()), "server", "servers"),
+                                 counted(audit.servers.size(), "server", "servers"),
                                  summary.pass + summary.errors + summary.warnings + summary.infos,
-                                 counted(summary.errors, "error", "errors"),
-                                 counted(summary.warnings, "warning", "warnings"), summary.infos, summary.pass));
+                                 counted(static_cast<std::size_t>(summary.errors), "error", "errors"),
+                                 counted(static_cast<std::size_t>(summary.warnings), "warning", "warnings"),
+                                 summary.infos, summary.pass));
   text.paragraph("", fmt::format("{} unknown, {} not applicable{}{}", summary.unknown, summary.not_applicable,
                                  summary.waived > 0 ? fmt::format(", {} waived", summary.waived) : "",
                                  summary.known ? fmt::format(", {} in the baseline", *summary.known) : ""));

@@ -98,7 +98,7 @@ TEST_CASE("a storm of findings is folded, and counted") {
   const std::string text = render_text(audit, {});
   CHECK(text.size() < 6000);
   CHECK(text.find("... and 1,990 more of TRX001, error (--verbose lists all)") != std::string::npos);
-  CHECK(text.find("2000 errors") != std::string::npos);
+  CHECK(text.find("2,000 errors") != std::string::npos);
 }
 
 TEST_CASE("what could not be judged is named: the rule alone for a whole server, else each subject") {

@@ -30,7 +30,7 @@ class Lexer {
     const char c = peek();
     if (c == ' ' || (c >= '\t' && c <= '\r')) {
       ++at_;
-    } else if (c == '#' || (c == '-' && peek(1) == '-' && (peek(2) <= ' '))) {
+    } else if (c == '#' || (c == '-' && peek(1) == '-' && static_cast<unsigned char>(peek(2)) <= ' ')) {
       skip_line();
     } else if (c == '/' && peek(1) == '*') {
       comment();

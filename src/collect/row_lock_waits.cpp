@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <compare>
+#include <optional>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -18,13 +20,19 @@
 namespace dbaudit {
 namespace {
 
-// n waiters for one row are n * n / 2 rows.
+// n waiters for one row are n * n / 2 rows. Where that is more than this, those who hold what somebody waits for are
+// read by themselves; of those who only wait in front, the rest stays unread.
 constexpr std::int64_t kMostWaits = 20000;
 
 constexpr std::string_view kDataLockWaits =
     "SELECT REQUESTING_THREAD_ID, REQUESTING_ENGINE_TRANSACTION_ID, BLOCKING_THREAD_ID, "
     "BLOCKING_ENGINE_TRANSACTION_ID, REQUESTING_ENGINE_LOCK_ID, BLOCKING_ENGINE_LOCK_ID "
     "FROM performance_schema.data_lock_waits LIMIT 20000";
+constexpr std::string_view kDataLockHolders =
+    "SELECT REQUESTING_THREAD_ID, REQUESTING_ENGINE_TRANSACTION_ID, BLOCKING_THREAD_ID, "
+    "BLOCKING_ENGINE_TRANSACTION_ID, REQUESTING_ENGINE_LOCK_ID, BLOCKING_ENGINE_LOCK_ID "
+    "FROM performance_schema.data_lock_waits WHERE BLOCKING_ENGINE_LOCK_ID NOT IN "
+    "(SELECT REQUESTING_ENGINE_LOCK_ID FROM performance_schema.data_lock_waits) LIMIT 20000";
 // Only locks that somebody waits for, each looked up by its id.
 constexpr std::string_view kAwaitedLocks =
     "SELECT l.ENGINE_LOCK_ID, l.LOCK_MODE, l.LOCK_TYPE, l.OBJECT_SCHEMA, l.OBJECT_NAME, l.INDEX_NAME "
@@ -37,6 +45,10 @@ constexpr std::string_view kInnodbLocks =
 constexpr std::string_view kInnodbLockWaits =
     "SELECT requesting_trx_id, requested_lock_id, blocking_trx_id, blocking_lock_id FROM "
     "information_schema.INNODB_LOCK_WAITS LIMIT 20000";
+constexpr std::string_view kInnodbHolders =
+    "SELECT requesting_trx_id, requested_lock_id, blocking_trx_id, blocking_lock_id FROM "
+    "information_schema.INNODB_LOCK_WAITS WHERE blocking_lock_id NOT IN "
+    "(SELECT requested_lock_id FROM information_schema.INNODB_LOCK_WAITS) LIMIT 20000";
 
 struct Lock {
   std::optional<std::string> mode;
@@ -58,8 +70,10 @@ void split_name(const std::string& name, Lock& lock) {
 }
 
 SourceOutcome too_many(std::int64_t count) {
-  return SourceOutcome::partial(count, fmt::format("there are more than {} row lock waits; no more are read", count),
-                                "Look at those that are shown: they wait for few holders");
+  return SourceOutcome::partial(
+      count,
+      fmt::format("there are more than {} pairs of row lock waits; of the rest only who holds is read", kMostWaits),
+      "Look at the holders: who waits in front of whom does not change who ends it");
 }
 
 using LocksById = std::unordered_map<std::string, Lock>;
@@ -81,11 +95,12 @@ struct InnodbWait {
   auto operator<=>(const InnodbWait&) const = default;
 };
 
-// Each once: for readers of one row the server repeats the same ids.
-std::vector<InnodbWait> read_innodb_waits(Rows& rows) {
-  std::vector<InnodbWait> waits;
-  waits.reserve(rows.size());
+void append(std::vector<InnodbWait>& waits, Rows& rows) {
   while (rows.next()) waits.push_back({rows.text(0), rows.text(1), rows.text(2), rows.text(3)});
+}
+
+// Each once: for readers of one row the server repeats the same ids.
+std::vector<InnodbWait> each_once(std::vector<InnodbWait> waits) {
   std::sort(waits.begin(), waits.end());
   waits.erase(std::unique(waits.begin(), waits.end()), waits.end());
   return waits;
@@ -94,7 +109,11 @@ std::vector<InnodbWait> read_innodb_waits(Rows& rows) {
 // Who they are, as far as it can be told.
 class InnodbQueue {
  public:
-  InnodbQueue(const std::vector<InnodbWait>& waits, const Reading& reading) : reading_(reading) {
+  // `held`, where the list is cut: the locks in the way that nobody waits for himself. Without it, who of those in the
+  // list asks for one tells.
+  InnodbQueue(const std::vector<InnodbWait>& waits, std::optional<std::unordered_set<std::string>> held,
+              const Reading& reading)
+      : reading_(reading), held_(std::move(held)) {
     for (const InnodbWait& wait : waits) ++blockers_of_[wait.lock_id];
     for (const InnodbWait& wait : waits) {
       if (!is_requested(wait.blocking_lock_id)) waits_for_holder_.insert(wait.lock_id);
@@ -125,7 +144,9 @@ class InnodbQueue {
   }
 
  private:
-  [[nodiscard]] bool is_requested(const std::string& lock_id) const { return blockers_of_.contains(lock_id); }
+  [[nodiscard]] bool is_requested(const std::string& lock_id) const {
+    return held_ ? !held_->contains(lock_id) : blockers_of_.contains(lock_id);
+  }
   [[nodiscard]] std::vector<std::int64_t> session_of(const std::string& trx_id) const {
     const auto found = reading_.processlist_of_trx.find(trx_id);
     if (found == reading_.processlist_of_trx.end()) return {};
@@ -137,6 +158,7 @@ class InnodbQueue {
   }
 
   const Reading& reading_;
+  std::optional<std::unordered_set<std::string>> held_;
   std::unordered_map<std::string, std::size_t> blockers_of_;  // lock that is asked for -> how many are in its way
   std::unordered_set<std::string> waits_for_holder_;  // locks that are asked for, and a granted one is in the way
 };
@@ -151,20 +173,37 @@ SourceOutcome read_data_lock_waits(Reading& reading) {
     by_id[locks->text(0)] = {locks->optional_text(1), locks->optional_text(2), locks->optional_text(3),
                              locks->optional_text(4), locks->optional_text(5)};
   }
+  const bool cut = static_cast<std::int64_t>(rows->size()) >= kMostWaits;
+  std::optional<Rows> holders;
+  if (cut) {
+    Result<Rows> read = reading.connection.query(kDataLockHolders);
+    if (!read) return unavailable_from(read.error(), reading, "row_lock_waits");
+    holders.emplace(std::move(*read));
+  }
   Insert insert = reading.store.insert("row_lock_waits");
   std::int64_t count = 0;
   const std::unordered_set<std::string> requested = requested_locks(*rows, 4);
+  std::set<std::pair<std::string, std::string>> held;  // of the holders: what is in the other list as well
+  const auto add = [&](const Rows& row, bool waits) {
+    const Lock& wanted = by_id[row.text(4)];
+    const std::string blocking = row.text(5);
+    insert.row(reading.server_id, reading.processlist_id(row.integer(0)), row.text(1), wanted.mode,
+               reading.processlist_id(row.integer(2)), row.text(3), by_id[blocking].mode, row.integer(2),
+               waits ? "WAITING" : "GRANTED", wanted.type, wanted.schema, wanted.table, wanted.index, true);
+    ++count;
+  };
+  while (holders && holders->next()) {
+    held.emplace(holders->text(4), holders->text(5));
+    add(*holders, false);
+  }
   rows->rewind();
   while (rows->next()) {
-    const Lock& wanted = by_id[rows->text(4)];
     const std::string blocking = rows->text(5);
-    insert.row(reading.server_id, reading.processlist_id(rows->integer(0)), rows->text(1), wanted.mode,
-               reading.processlist_id(rows->integer(2)), rows->text(3), by_id[blocking].mode, rows->integer(2),
-               requested.contains(blocking) ? "WAITING" : "GRANTED", wanted.type, wanted.schema, wanted.table,
-               wanted.index, true);
-    ++count;
+    if (held.contains({rows->text(4), blocking})) continue;
+    // Of a list that is cut, not all who ask for a lock are known: who is none of the holders, waits.
+    add(*rows, cut || requested.contains(blocking));
   }
-  if (count >= kMostWaits) return too_many(count);
+  if (cut) return too_many(count);
   if (locks) return read_by_thread(reading, count);
   SourceOutcome outcome = unavailable_from(locks.error(), reading, "row_lock_waits");
   return SourceOutcome::partial(count,
@@ -188,12 +227,22 @@ SourceOutcome read_innodb_lock_waits(Reading& reading) {
   if (!waits) return unavailable_from(waits.error(), reading, "row_lock_waits");
   Insert insert = reading.store.insert("row_lock_waits");
   const bool cut = static_cast<std::int64_t>(waits->size()) >= kMostWaits;
-  const std::vector<InnodbWait> all = read_innodb_waits(*waits);
-  const InnodbQueue queue(all, reading);
+  std::vector<InnodbWait> listed;
+  std::optional<std::unordered_set<std::string>> held;
+  if (cut) {
+    Result<Rows> holders = reading.connection.query(kInnodbHolders);
+    if (!holders) return unavailable_from(holders.error(), reading, "row_lock_waits");
+    append(listed, *holders);
+    held.emplace();
+    for (const InnodbWait& wait : listed) held->insert(wait.blocking_lock_id);
+  }
+  append(listed, *waits);
+  const std::vector<InnodbWait> all = each_once(std::move(listed));
+  const InnodbQueue queue(all, std::move(held), reading);
   std::int64_t count = 0;
   const auto add = [&](const InnodbWait& wait, std::optional<std::int64_t> waiter,
                        std::optional<std::int64_t> blocker) {
-    if ((waiter && waiter == blocker) || count >= kMostWaits) return;
+    if ((waiter && waiter == blocker) || count >= 2 * kMostWaits) return;
     const Lock& wanted = by_id[wait.lock_id];
     insert.row(reading.server_id, waiter, wait.trx_id, wanted.mode, blocker, wait.blocking_trx_id,
                by_id[wait.blocking_lock_id].mode, nullptr, queue.is_ahead(wait) ? "WAITING" : "GRANTED", wanted.type,
@@ -209,7 +258,7 @@ SourceOutcome read_innodb_lock_waits(Reading& reading) {
       for (const std::int64_t blocker : blockers) add(wait, waiter, blocker);
     }
   }
-  return cut || count >= kMostWaits ? too_many(count) : SourceOutcome::read(count);
+  return cut || count >= 2 * kMostWaits ? too_many(count) : SourceOutcome::read(count);
 }
 
 }  // namespace

@@ -33,8 +33,10 @@ void identify_people(LockReport& report, Store& store, std::int64_t server_id) {
   std::vector<std::string> ids;
   for (std::vector<LockRoot>* list : {&report.roots, &report.suspects}) {
     for (LockRoot& root : *list) {
-      const std::optional<std::int64_t> id = report.graph.nodes[root.node].connection_id;
+      const LockNode& node = report.graph.nodes[root.node];
+      const std::optional<std::int64_t> id = node.connection_id;
       if (!id) continue;
+      if (node.session && report.facts.sessions[*node.session].kind == "replication") root.human = false;
       roots.emplace(*id, &root);
       ids.push_back(std::to_string(*id));
     }

@@ -90,8 +90,6 @@ std::string remedy_of(const LockReport& report, const LockRoot& root) {
     if (root.xid) return fmt::format("XA ROLLBACK {}", *root.xid);
     return "XA RECOVER";
   }
-  if (root.state == "replication")
-    return report.facts.version.is_mariadb() ? "STOP SLAVE SQL_THREAD" : "STOP REPLICA SQL_THREAD";
   return node.connection_id ? fmt::format("KILL {}", *node.connection_id) : "";
 }
 
@@ -125,6 +123,10 @@ std::optional<std::string> prevention_of(const LockReport& report, const LockRoo
 // is; it lists as well what has touched no row, which has no transaction any more.
 std::optional<std::string> caution_of(const LockReport& report, const LockRoot& root) {
   const LockFacts& facts = report.facts;
+  // STOP REPLICA waits for the statement at work (measured on MySQL 9.7 and MariaDB 10.11).
+  if (root.state == "replication")
+    return fmt::format("it applies what another server did, and stops with an error; {} begins that transaction again",
+                       facts.version.min_mysql(8, 0, 22) ? "START REPLICA" : "START SLAVE");
   if (root.state != "idle_in_transaction" || !facts.version.is_mariadb() || root.rows_modified == 0)
     return std::nullopt;
   const auto detached = std::count_if(

@@ -87,6 +87,7 @@ class Search {
   }
 
   void run() {
+    note_tables();
     note_locks();
     note_open_tables();
     std::vector<Suspect> suspects;
@@ -302,44 +303,56 @@ class Search {
   // The session's default database, if somebody waits for a table in it.
   [[nodiscard]] std::string waited_schema(const LockSession& session) const {
     if (!session.database) return "";
-    const auto same = [&](const LockObject& table) {
-      return folded(report_.facts, *session.database) == folded(report_.facts, table.schema);
-    };
-    const auto table = std::find_if(mystery_.tables.begin(), mystery_.tables.end(), same);
-    return table == mystery_.tables.end() ? "" : table->schema;
+    const auto found = waited_schemas_.find(folded(report_.facts, *session.database));
+    return found == waited_schemas_.end() ? "" : found->second;
   }
 
   [[nodiscard]] std::string named_table(const std::optional<std::string>& statement, const LockSession& session) const {
     if (!statement) return "";
-    const LockFacts& facts = report_.facts;
     for (const WantedLock& lock : wanted_locks(*statement, session.database.value_or(""))) {
-      for (const LockObject& table : mystery_.tables) {
-        if (lock.object_type == "TABLE" && folded(facts, lock.schema) == folded(facts, table.schema) &&
-            folded(facts, lock.name) == folded(facts, table.name))
-          return name_of(table);
-      }
+      if (lock.object_type != "TABLE") continue;
+      const auto found = waited_tables_.find(key_of(lock.schema, lock.name));
+      if (found != waited_tables_.end()) return found->second;
     }
     return "";
   }
 
-  // In use by more than the ALTERs that wait for it and the statements at work on it: then somebody has it locked, or
-  // open in a HANDLER. A transaction that lies idle does not count there (tried on MariaDB 10.11 and 11.8).
+  using TableKey = std::pair<std::string, std::string>;
+  [[nodiscard]] TableKey key_of(std::string_view schema, std::string_view name) const {
+    return {folded(report_.facts, schema), folded(report_.facts, name)};
+  }
+  void note_tables() {
+    for (const LockObject& table : mystery_.tables) {
+      waited_schemas_.emplace(folded(report_.facts, table.schema), table.schema);
+      waited_tables_.emplace(key_of(table.schema, table.name), name_of(table));
+    }
+  }
+
+  // In use by more than the ALTERs that wait for it: then somebody has it locked, or open in a HANDLER. A transaction
+  // that lies idle does not count there (tried on MariaDB 10.11 and 11.8); a statement at work may, through a view or
+  // twice, and one that waits for something else as well: where there is any, this tells nothing.
   void note_open_tables() {
     if (report_.facts.open_tables.empty()) return;
-    std::map<std::string, std::int64_t> users;  // table -> how many are seen to use it
-    for (const LockObject& table : mystery_.tables) users[name_of(table)] = 0;
+    std::map<TableKey, std::int64_t> altering;  // those who wait for it: how many of them have it open
+    std::unordered_map<std::int64_t, TableKey> waits_for;
     for (const LockWait& wait : report_.graph.waits) {
       const LockQueue& queue = report_.graph.queues[wait.queue];
-      users[name_of(queue.object)] += queue.requested == "EXCLUSIVE" ? 1 : 0;
-    }
-    for (const LockSession& session : report_.facts.sessions) {
-      const bool works = session.command != "Sleep" && !session_waits_.contains(session.connection_id);
-      if (const std::string table = works ? named_table(session.info, session) : ""; !table.empty()) ++users[table];
+      const auto id = report_.graph.nodes[wait.node].connection_id;
+      if (queue.kind != WaitKind::metadata || !id) continue;
+      const TableKey key = key_of(queue.object.schema, queue.object.name);
+      waits_for.emplace(*id, key);
+      altering[key] += queue.requested == "EXCLUSIVE" ? 1 : 0;
     }
     for (const OpenTable& open : report_.facts.open_tables) {
-      const auto seen = users.find(open.schema + "." + open.name);
-      if (seen == users.end() || open.in_use <= seen->second) continue;
-      table_in_use_ = open.schema + "." + open.name;
+      const TableKey key = key_of(open.schema, open.name);
+      if (!waited_tables_.contains(key) || open.in_use <= altering[key]) continue;
+      const auto may_use = [&](const LockSession& session) {
+        if (session.command == "Sleep" || (session.kind != "client" && session.kind != "replication")) return false;
+        const auto wait = waits_for.find(session.connection_id);
+        return wait == waits_for.end() || wait->second != key;
+      };
+      if (std::any_of(report_.facts.sessions.begin(), report_.facts.sessions.end(), may_use)) continue;
+      table_in_use_ = waited_tables_[key];
       return;
     }
   }
@@ -350,6 +363,8 @@ class Search {
   std::unordered_map<std::int64_t, const LockTransaction*> transaction_of_;
   std::unordered_map<std::int64_t, std::size_t> node_of_;
   std::unordered_set<std::int64_t> session_waits_;
+  std::map<std::string, std::string> waited_schemas_;  // folded -> as it is written
+  std::map<TableKey, std::string> waited_tables_;      // folded -> schema.name
   std::string table_in_use_;
   std::unordered_map<std::int64_t, Trace> holds_;  // connection -> the strongest that it is seen to hold
 };

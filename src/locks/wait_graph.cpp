@@ -236,6 +236,9 @@ class Builder {
       LockQueue& queue = graph_.queues[q];
       queue.one_of_them = !queue.blockers.empty() && std::all_of(queue.blockers.begin(), queue.blockers.end(),
                                                                  [](const Blocker& b) { return b.candidate; });
+      // Lists are cut: whoever holds it must not be cut off.
+      std::stable_partition(queue.blockers.begin(), queue.blockers.end(),
+                            [](const Blocker& b) { return b.how == How::granted; });
     }
     // Waits that only INNODB_TRX shows: nothing is known of the holder.
     for (const LockTransaction& transaction : facts_.transactions) {

@@ -14,7 +14,7 @@ using Kind = DrawnItem::Kind;
 
 constexpr std::size_t kLineWidth = 60;  // of a label
 
-// Graphviz reads backslash escapes and HTML entities in labels. What is dot_escaped is printable already.
+// Graphviz reads backslash escapes and HTML entities in labels. What is escaped is printable already.
 std::string dot_escaped(const std::string& text) {
   std::string out;
   for (const char c : text) {

@@ -703,6 +703,29 @@ def test_five_hundred_who_wait(server, dbaudit, aud):
         assert str(waiting + 1) in text.out and f"KILL {stall.ids['reader']}" in unwrapped(text)
 
 
+def test_hundreds_who_wait_for_one_row(server, dbaudit, aud):
+    """The server lists each pair of them, which are more than are read; everybody's holder is found all the same."""
+    server.set_global(max_connections=800)
+    waiting, update = 250, "UPDATE shop.t SET v = 7 WHERE id = 1"
+
+    def crowd(stall):
+        stall.shop()
+        stall.session("holder", "BEGIN", update)
+        stall.root("holder")
+        stall.wait("first", update, IN_INNODB, T, granted=["holder"], kind=ROW)
+        for _ in range(waiting - 1):
+            server.background(update)
+        server.wait_for(f"SELECT COUNT(*) = {waiting} FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'", "all wait", 60)
+
+    with stall_of(server, crowd) as stall:
+        report = locks(dbaudit, *NOW, server=server)
+        holder = stall.ids["holder"]
+        assert [(root["connection_id"], root["blocks"], root["blocks_directly"]) for root in report["roots"]] == [(holder, waiting, waiting)]
+        assert len(report["waits"]) == waiting and report["suspects"] == []
+        for wait in report["waits"]:
+            assert [(one["certainty"], one["how"]) for one in wait["blocked_by"] if one["connection_id"] == holder] == [("observed", GRANTED)], wait
+
+
 def test_blockers_beyond_fifty_are_counted(server, dbaudit, aud):
     readers = 60
 

@@ -215,6 +215,7 @@ def test_nobody_sees_it_wait(server, dbaudit, aud):
         states = set()
         while not looks.done():
             states |= set(server.admin(f"SELECT STATE FROM {stall.processes} WHERE USER = 'aud'"))
+        assert states, "aud was seen"
         assert set(looks.result()) <= {0, 1}  # 0 while the wait is younger than a second
         assert not [state for (state,) in states if state and (state.startswith("Waiting for") or state == "User lock")], states
 

@@ -1,6 +1,7 @@
 """Real pool libraries on a real server: dbaudit's word comes true, for a safe and an unsafe setting of each."""
 
 import dataclasses
+import fcntl
 import json
 import os
 import pathlib
@@ -57,11 +58,17 @@ def node_modules():
     cache = pathlib.Path(os.environ.get("DBAUDIT_CACHE") or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "dbaudit")
     folder = cache / "real_pools"
     wanted = (HERE / "package.json").read_text()
-    if not (folder / "node_modules/mysql2").is_dir() or (folder / "package.json").read_text() != wanted:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        (folder / "package.json").write_text(wanted)
-        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--no-package-lock"], cwd=folder, check=True, capture_output=True, timeout=300)
+    cache.mkdir(parents=True, exist_ok=True)
+    with open(cache / "real_pools.lock", "w") as lock:  # several suites run at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "node_modules/mysql2").is_dir() or (folder / "package.json").read_text() != wanted:
+            unfinished = cache / "real_pools.new"
+            for old in (folder, unfinished):
+                shutil.rmtree(old, ignore_errors=True)
+            unfinished.mkdir()
+            (unfinished / "package.json").write_text(wanted)
+            subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--no-package-lock"], cwd=unfinished, check=True, capture_output=True, timeout=300)
+            unfinished.rename(folder)
     return folder
 
 

@@ -18,6 +18,7 @@ std::string words(std::string_view statement) {
 }  // namespace
 
 TEST_CASE("MySQL's lexical rules") {
+  CHECK(words("SELECT 1--é FROM t") == words("SELECT 1 - -é FROM t"));  // no comment without a space
   CHECK(words("SELECT `a``b`.c FROM t -- rest\n WHERE x='it''s' # more\n AND y=\"q\\\"q\"") ==
         "SELECT|a`b|.|c|FROM|t|WHERE|x|=|'it''s'|AND|y|=|\"q\\\"q\"");
   CHECK(words("a--b") == "a|-|-|b");  // no space behind: not a comment

@@ -30,8 +30,8 @@ class TextPage {
       : report_(report), words_(report), options_(options), forest_(grow_forest(report)) {}
 
   std::string run() {
-    line("", bold(printable(report_.server_name)) + "  " + to_string(report_.facts.version) + "  " + report_.taken_at);
     paragraph("", words_.verdict());
+    line("", bold(printable(report_.server_name)) + "  " + to_string(report_.facts.version) + "  " + report_.taken_at);
     out_ += '\n';
     if (!report_.shown.empty()) {
       advice();

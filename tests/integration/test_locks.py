@@ -601,7 +601,7 @@ class Freezes(faults.Proxy):
 def test_a_server_that_freezes_in_the_middle(kind, start_server, dbaudit, pattern):
     server = start_server(kind)
     server.account("aud", grants_of(server))
-    with Freezes(server, pattern) as there:
+    with stall_of(server, idle_reader), Freezes(server, pattern) as there:
         run = dbaudit("locks", "--format", "json", "-h", "127.0.0.1", "-P", there.port, "-u", "aud", "--ssl-mode", "DISABLED", "--timeout", "2s")
         frozen = there.hit.is_set()
     assert frozen, f"no statement contains {pattern}"

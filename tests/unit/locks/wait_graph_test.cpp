@@ -4,45 +4,10 @@
 #include <chrono>
 #include <set>
 
-#include "locks/lock_report.h"
+#include "examples.h"
 
 namespace dbaudit {
 namespace {
-
-LockSession session(std::int64_t id, const char* command, double time_s, const char* state = nullptr,
-                    const char* info = nullptr) {
-  LockSession out;
-  out.connection_id = id;
-  out.user = "app";
-  out.host = "h";
-  out.database = "shop";
-  out.command = command;
-  out.time_s = time_s;
-  if (state != nullptr) out.state = state;
-  if (info != nullptr) out.info = info;
-  out.kind = "client";
-  return out;
-}
-
-HeldLock lock(std::int64_t id, const char* type, bool granted, const char* name = "orders") {
-  HeldLock out;
-  out.connection_id = id;
-  out.object_type = "TABLE";
-  out.schema = "shop";
-  out.name = name;
-  out.lock_type = type;
-  out.granted = granted;
-  out.seen_in = "metadata_locks";
-  return out;
-}
-
-LockTransaction transaction(std::int64_t id, double age_s, const char* trx_id = "1") {
-  LockTransaction out;
-  out.connection_id = id;
-  out.trx_id = trx_id;
-  out.age_s = age_s;
-  return out;
-}
 
 LockFacts facts(Flavor flavor = Flavor::mysql) {
   LockFacts out;
@@ -51,8 +16,6 @@ LockFacts facts(Flavor flavor = Flavor::mysql) {
   out.instrument_on = true;
   return out;
 }
-
-constexpr const char* kForTable = "Waiting for table metadata lock";
 
 // MariaDB as it is installed: nobody's locks are shown.
 LockFacts blind() {

@@ -4,38 +4,16 @@
 #include <string>
 #include <utility>
 
-#include "locks/lock_report.h"
+#include "../locks/examples.h"
 
 namespace dbaudit {
 
-inline constexpr const char* kForTable = "Waiting for table metadata lock";
-
 inline LockSession session(std::int64_t id, const char* user, const char* command, double time_s,
                            const std::string& info = "") {
-  LockSession out;
-  out.connection_id = id;
+  LockSession out =
+      session(id, command, time_s, info.empty() ? nullptr : kForTable, info.empty() ? nullptr : info.c_str());
   out.user = user;
   out.host = "10.0.0.5:" + std::to_string(52000 + id);
-  out.database = "shop";
-  out.command = command;
-  out.time_s = time_s;
-  if (!info.empty()) {
-    out.state = kForTable;
-    out.info = info;
-  }
-  out.kind = "client";
-  return out;
-}
-
-inline HeldLock lock(std::int64_t id, const char* type, bool granted, const std::string& name = "orders") {
-  HeldLock out;
-  out.connection_id = id;
-  out.object_type = "TABLE";
-  out.schema = "shop";
-  out.name = name;
-  out.lock_type = type;
-  out.granted = granted;
-  out.seen_in = "metadata_locks";
   return out;
 }
 
@@ -68,12 +46,8 @@ inline LockFacts stall(int readers = 12) {
     facts.metadata_locks.push_back(lock(100 + i, "SHARED_READ", false));
   }
   for (const auto& [id, age] : {std::pair{11, 640.0}, std::pair{40, 4.0}}) {
-    LockTransaction transaction;
-    transaction.connection_id = id;
-    transaction.trx_id = std::to_string(id);
-    transaction.age_s = age;
-    transaction.rows_modified = id == 40 ? 1 : 0;
-    facts.transactions.push_back(transaction);
+    facts.transactions.push_back(transaction(id, age, std::to_string(id)));
+    facts.transactions.back().rows_modified = id == 40 ? 1 : 0;
   }
   RowLockWait row;
   row.waiting_id = 41;

@@ -28,11 +28,13 @@ constexpr std::string_view kDataLockWaits =
     "SELECT REQUESTING_THREAD_ID, REQUESTING_ENGINE_TRANSACTION_ID, BLOCKING_THREAD_ID, "
     "BLOCKING_ENGINE_TRANSACTION_ID, REQUESTING_ENGINE_LOCK_ID, BLOCKING_ENGINE_LOCK_ID "
     "FROM performance_schema.data_lock_waits LIMIT 20000";
+// The derived table is made once; a subquery might be run for every row.
 constexpr std::string_view kDataLockHolders =
-    "SELECT REQUESTING_THREAD_ID, REQUESTING_ENGINE_TRANSACTION_ID, BLOCKING_THREAD_ID, "
-    "BLOCKING_ENGINE_TRANSACTION_ID, REQUESTING_ENGINE_LOCK_ID, BLOCKING_ENGINE_LOCK_ID "
-    "FROM performance_schema.data_lock_waits WHERE BLOCKING_ENGINE_LOCK_ID NOT IN "
-    "(SELECT REQUESTING_ENGINE_LOCK_ID FROM performance_schema.data_lock_waits) LIMIT 20000";
+    "SELECT w.REQUESTING_THREAD_ID, w.REQUESTING_ENGINE_TRANSACTION_ID, w.BLOCKING_THREAD_ID, "
+    "w.BLOCKING_ENGINE_TRANSACTION_ID, w.REQUESTING_ENGINE_LOCK_ID, w.BLOCKING_ENGINE_LOCK_ID "
+    "FROM performance_schema.data_lock_waits w LEFT JOIN "
+    "(SELECT DISTINCT REQUESTING_ENGINE_LOCK_ID AS id FROM performance_schema.data_lock_waits) r "
+    "ON r.id = w.BLOCKING_ENGINE_LOCK_ID WHERE r.id IS NULL LIMIT 20000";
 // Only locks that somebody waits for, each looked up by its id.
 constexpr std::string_view kAwaitedLocks =
     "SELECT l.ENGINE_LOCK_ID, l.LOCK_MODE, l.LOCK_TYPE, l.OBJECT_SCHEMA, l.OBJECT_NAME, l.INDEX_NAME "
@@ -46,9 +48,10 @@ constexpr std::string_view kInnodbLockWaits =
     "SELECT requesting_trx_id, requested_lock_id, blocking_trx_id, blocking_lock_id FROM "
     "information_schema.INNODB_LOCK_WAITS LIMIT 20000";
 constexpr std::string_view kInnodbHolders =
-    "SELECT requesting_trx_id, requested_lock_id, blocking_trx_id, blocking_lock_id FROM "
-    "information_schema.INNODB_LOCK_WAITS WHERE blocking_lock_id NOT IN "
-    "(SELECT requested_lock_id FROM information_schema.INNODB_LOCK_WAITS) LIMIT 20000";
+    "SELECT DISTINCT w.requesting_trx_id, w.requested_lock_id, w.blocking_trx_id, w.blocking_lock_id FROM "
+    "information_schema.INNODB_LOCK_WAITS w LEFT JOIN "
+    "(SELECT DISTINCT requested_lock_id AS id FROM information_schema.INNODB_LOCK_WAITS) r "
+    "ON r.id = w.blocking_lock_id WHERE r.id IS NULL LIMIT 20000";
 
 struct Lock {
   std::optional<std::string> mode;
@@ -69,7 +72,12 @@ void split_name(const std::string& name, Lock& lock) {
   }
 }
 
-SourceOutcome too_many(std::int64_t count) {
+// `all_holders`: of those who are left out, whoever holds what they wait for was read.
+SourceOutcome too_many(std::int64_t count, bool all_holders) {
+  if (!all_holders)
+    return SourceOutcome::partial(
+        count, fmt::format("there are more than {} pairs of row lock waits; not even all holders are read", kMostWaits),
+        "Look at those that are shown first");
   return SourceOutcome::partial(
       count,
       fmt::format("there are more than {} pairs of row lock waits; of the rest only who holds is read", kMostWaits),
@@ -176,34 +184,37 @@ SourceOutcome read_data_lock_waits(Reading& reading) {
   const bool cut = static_cast<std::int64_t>(rows->size()) >= kMostWaits;
   std::optional<Rows> holders;
   if (cut) {
-    Result<Rows> read = reading.connection.query(kDataLockHolders);
-    if (!read) return unavailable_from(read.error(), reading, "row_lock_waits");
-    holders.emplace(std::move(*read));
+    if (Result<Rows> read = reading.connection.query(kDataLockHolders)) holders.emplace(std::move(*read));
   }
+  const bool all_holders = holders && static_cast<std::int64_t>(holders->size()) < kMostWaits;
   Insert insert = reading.store.insert("row_lock_waits");
   std::int64_t count = 0;
   const std::unordered_set<std::string> requested = requested_locks(*rows, 4);
-  std::set<std::pair<std::string, std::string>> held;  // of the holders: what is in the other list as well
-  const auto add = [&](const Rows& row, bool waits) {
+  std::unordered_set<std::string> held;
+  std::set<std::pair<std::string, std::string>> added;  // the other list has them as well
+  const auto add = [&](const Rows& row, bool waits, bool certain) {
     const Lock& wanted = by_id[row.text(4)];
     const std::string blocking = row.text(5);
     insert.row(reading.server_id, reading.processlist_id(row.integer(0)), row.text(1), wanted.mode,
                reading.processlist_id(row.integer(2)), row.text(3), by_id[blocking].mode, row.integer(2),
-               waits ? "WAITING" : "GRANTED", wanted.type, wanted.schema, wanted.table, wanted.index, true);
+               waits ? "WAITING" : "GRANTED", wanted.type, wanted.schema, wanted.table, wanted.index, certain);
     ++count;
   };
   while (holders && holders->next()) {
-    held.emplace(holders->text(4), holders->text(5));
-    add(*holders, false);
+    held.insert(holders->text(5));
+    added.emplace(holders->text(4), holders->text(5));
+    add(*holders, false, true);
   }
   rows->rewind();
   while (rows->next()) {
     const std::string blocking = rows->text(5);
-    if (held.contains({rows->text(4), blocking})) continue;
-    // Of a list that is cut, not all who ask for a lock are known: who is none of the holders, waits.
-    add(*rows, cut || requested.contains(blocking));
+    if (added.contains({rows->text(4), blocking})) continue;
+    // Of a list that is cut, not all who ask for a lock are known: who is none of the holders, mostly waits.
+    const bool asks = requested.contains(blocking);
+    const bool holds = held.contains(blocking) || (!asks && !holders);
+    add(*rows, asks || !holds, !cut || asks || held.contains(blocking));
   }
-  if (cut) return too_many(count);
+  if (cut) return too_many(count, all_holders);
   if (locks) return read_by_thread(reading, count);
   SourceOutcome outcome = unavailable_from(locks.error(), reading, "row_lock_waits");
   return SourceOutcome::partial(count,
@@ -229,16 +240,21 @@ SourceOutcome read_innodb_lock_waits(Reading& reading) {
   const bool cut = static_cast<std::int64_t>(waits->size()) >= kMostWaits;
   std::vector<InnodbWait> listed;
   std::optional<std::unordered_set<std::string>> held;
+  bool all_holders = true;
   if (cut) {
     Result<Rows> holders = reading.connection.query(kInnodbHolders);
-    if (!holders) return unavailable_from(holders.error(), reading, "row_lock_waits");
-    append(listed, *holders);
-    held.emplace();
-    for (const InnodbWait& wait : listed) held->insert(wait.blocking_lock_id);
+    all_holders = holders && static_cast<std::int64_t>(holders->size()) < kMostWaits;
+    if (holders) {
+      append(listed, *holders);
+      held.emplace();
+      for (const InnodbWait& wait : listed) held->insert(wait.blocking_lock_id);
+    }
   }
   append(listed, *waits);
-  const std::vector<InnodbWait> all = each_once(std::move(listed));
+  std::vector<InnodbWait> all = each_once(std::move(listed));
   const InnodbQueue queue(all, std::move(held), reading);
+  // One row of readers stands for each pair of them: the holders must not be cut off by these.
+  std::stable_partition(all.begin(), all.end(), [&](const InnodbWait& wait) { return !queue.is_ahead(wait); });
   std::int64_t count = 0;
   const auto add = [&](const InnodbWait& wait, std::optional<std::int64_t> waiter,
                        std::optional<std::int64_t> blocker) {
@@ -258,7 +274,7 @@ SourceOutcome read_innodb_lock_waits(Reading& reading) {
       for (const std::int64_t blocker : blockers) add(wait, waiter, blocker);
     }
   }
-  return cut || count >= 2 * kMostWaits ? too_many(count) : SourceOutcome::read(count);
+  return cut || count >= 2 * kMostWaits ? too_many(count, all_holders) : SourceOutcome::read(count);
 }
 
 }  // namespace

@@ -347,7 +347,10 @@ class Search {
       const TableKey key = key_of(open.schema, open.name);
       if (!waited_tables_.contains(key) || open.in_use <= altering[key]) continue;
       const auto may_use = [&](const LockSession& session) {
-        if (session.command == "Sleep" || (session.kind != "client" && session.kind != "replication")) return false;
+        // Of replication only who applies: not the threads that send, receive and wait.
+        const bool applies =
+            session.kind == "replication" && (session.info || transaction_of_.contains(session.connection_id));
+        if (session.command == "Sleep" || (session.kind != "client" && !applies)) return false;
         const auto wait = waits_for.find(session.connection_id);
         return wait == waits_for.end() || wait->second != key;
       };

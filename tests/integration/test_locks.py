@@ -703,7 +703,8 @@ def test_five_hundred_who_wait(server, dbaudit, aud):
         assert str(waiting + 1) in text.out and f"KILL {stall.ids['reader']}" in unwrapped(text)
 
 
-def test_hundreds_who_wait_for_one_row(server, dbaudit, aud):
+@pytest.mark.parametrize("wanted", ["UPDATE shop.t SET v = 7 WHERE id = 1", "SELECT * FROM shop.t WHERE id = 1 FOR UPDATE"], ids=["writers", "readers"])
+def test_hundreds_who_wait_for_one_row(server, dbaudit, aud, wanted):
     """The server lists each pair of them, which are more than are read; everybody's holder is found all the same."""
     server.set_global(max_connections=800)
     waiting, update = 250, "UPDATE shop.t SET v = 7 WHERE id = 1"
@@ -712,9 +713,9 @@ def test_hundreds_who_wait_for_one_row(server, dbaudit, aud):
         stall.shop()
         stall.session("holder", "BEGIN", update)
         stall.root("holder")
-        stall.wait("first", update, IN_INNODB, T, granted=["holder"], kind=ROW)
+        stall.wait("first", wanted, IN_INNODB, T, granted=["holder"], kind=ROW)
         for _ in range(waiting - 1):
-            server.background(update)
+            server.background(wanted)
         server.wait_for(f"SELECT COUNT(*) = {waiting} FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'", "all wait", 60)
 
     with stall_of(server, crowd) as stall:

@@ -55,7 +55,7 @@ def test_the_applier_as_the_root(pair, replica, dbaudit):  # noqa: F811
         slow.cursor().execute("SET SESSION binlog_format = 'STATEMENT'")
         slow.cursor().execute(f"UPDATE shop.t SET v = IF(@@port = {replica.port}, SLEEP(600), 1) WHERE id = 1")
     processes = "performance_schema.processlist" if replica.flavor == "mysql" else "information_schema.PROCESSLIST"
-    applying = f"SELECT ID FROM {processes} WHERE INFO LIKE 'UPDATE shop.t%' AND USER = 'system user'"
+    applying = f"SELECT ID FROM {processes} WHERE INFO LIKE 'UPDATE shop.t%' AND STATE = 'User sleep' AND USER = 'system user'"
     applier = replica.wait_for(applying, "the applier is at work")
     writer, alter = replica.connect(), replica.connect()
     wrote = replica.background("UPDATE shop.t SET v = 8 WHERE id = 1", writer)

@@ -201,6 +201,11 @@ TEST_CASE("nothing is shown: a table in use is locked by LOCK TABLES or a HANDLE
   REQUIRE(report.suspects.size() == 2);
   CHECK(id_of(report, report.suspects.front()) == 2);
 
+  // Nor does a thread that sends the binary log.
+  known.sessions.push_back(session(4, "Binlog Dump", 900, "Master has sent all binlog to slave"));
+  known.sessions.back().kind = "replication";
+  CHECK(id_of(analyse_locks(known), analyse_locks(known).suspects.front()) == 2);
+
   // An ALTER that waits has it open itself.
   known.sessions[2].info = "ALTER TABLE orders ADD x INT";
   CHECK(id_of(analyse_locks(known), analyse_locks(known).suspects.front()) == 1);

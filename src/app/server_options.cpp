@@ -122,7 +122,7 @@ MeantOption named(const std::string& written, const ServerVersion& server) {
       options_where([&](const KnownName& known) { return known.name() == written; });
   const auto has_it = [flavor](const KnownName* known) { return known->in(flavor).known; };
   if (std::any_of(same.begin(), same.end(), has_it)) return {written, OptionModifier::none, ""};
-  std::vector<const KnownName*> begun = options_where(
+  const std::vector<const KnownName*> begun = options_where(
       [&](const KnownName& known) { return known.in(flavor).known && known.name().starts_with(written); });
   // What others call so may be an option of this server's other versions.
   if (begun.empty() || (!takes_abbreviations(server) && !same.empty())) return {};
@@ -130,7 +130,7 @@ MeantOption named(const std::string& written, const ServerVersion& server) {
     return {"", OptionModifier::none, fmt::format("{} takes no abbreviated options", to_string(server))};
   const auto early =
       std::find_if(begun.begin(), begun.end(), [flavor](const KnownName* known) { return known->in(flavor).early; });
-  if (early != begun.end()) begun = {*early};
+  if (early != begun.end()) return {std::string((*early)->name()), OptionModifier::none, ""};
   if (begun.size() == 1) return {std::string(begun.front()->name()), OptionModifier::none, ""};
   return {"", OptionModifier::none,
           fmt::format("it may be {} or {}, and {} takes only what is unambiguous", begun[0]->name(), begun[1]->name(),

@@ -67,7 +67,7 @@ std::optional<std::string> grant_for(const std::string& source, const ServerVers
 
 namespace {
 
-std::string quoted(std::string_view part) {
+std::string quoted_part(std::string_view part) {
   std::string out = "'";
   for (const char c : part) out += c == '\'' ? "''" : std::string(1, c);
   return out + "'";
@@ -121,13 +121,13 @@ std::optional<std::string> account_as_written(std::string_view text) {
   }
   const auto has_quote = [](const std::string& name) { return name.find_first_of("'\"`") != std::string::npos; };
   if (user->empty() || host.empty() || has_quote(host)) return std::nullopt;
-  return quoted(*user) + "@" + quoted(host);
+  return quoted_part(*user) + "@" + quoted_part(host);
 }
 
 std::string quoted_account(const std::string& current_user) {
   const std::size_t at = current_user.rfind('@');
-  if (at == std::string::npos) return quoted(current_user);
-  return quoted(current_user.substr(0, at)) + "@" + quoted(current_user.substr(at + 1));
+  if (at == std::string::npos) return quoted_part(current_user);
+  return quoted_part(current_user.substr(0, at)) + "@" + quoted_part(current_user.substr(at + 1));
 }
 
 }  // namespace dbaudit

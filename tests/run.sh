@@ -59,7 +59,7 @@ sanitized() {
 install_packages docker/packages.txt tests/packages.txt
 
 say "format"
-git ls-files '*.h' '*.cpp' | xargs -P 2 -n 50 clang-format --dry-run --Werror
+git ls-files '*.h' '*.cpp' | xargs -P "$(nproc)" -n 50 clang-format --dry-run --Werror
 git ls-files '*.sh' .ci/run | xargs shellcheck -x
 
 if [[ $quick == 1 ]]; then

@@ -72,16 +72,23 @@ void split_name(const std::string& name, Lock& lock) {
   }
 }
 
-// `all_holders`: of those who are left out, whoever holds what they wait for was read.
-SourceOutcome too_many(std::int64_t count, bool all_holders) {
-  if (!all_holders)
+// `missing`: why of those who are left out not even all holders were read; empty: they were.
+SourceOutcome too_many(std::int64_t count, const std::string& missing) {
+  if (!missing.empty())
     return SourceOutcome::partial(
-        count, fmt::format("there are more than {} pairs of row lock waits; not even all holders are read", kMostWaits),
+        count,
+        fmt::format("there are more than {} pairs of row lock waits; not even all holders are read: {}", kMostWaits,
+                    missing),
         "Look at those that are shown first");
   return SourceOutcome::partial(
       count,
       fmt::format("there are more than {} pairs of row lock waits; of the rest only who holds is read", kMostWaits),
       "Look at the holders: who waits in front of whom does not change who ends it");
+}
+
+std::string why_holders_are_missing(const Result<Rows>& holders) {
+  if (!holders) return holders.error().message;
+  return static_cast<std::int64_t>(holders->size()) < kMostWaits ? "" : "they are too many as well";
 }
 
 using LocksById = std::unordered_map<std::string, Lock>;
@@ -119,9 +126,9 @@ class InnodbQueue {
  public:
   // `held`, where the list is cut: the locks in the way that nobody waits for himself. Without it, who of those in the
   // list asks for one tells.
-  InnodbQueue(const std::vector<InnodbWait>& waits, std::optional<std::unordered_set<std::string>> held,
+  InnodbQueue(const std::vector<InnodbWait>& waits, bool cut, std::optional<std::unordered_set<std::string>> held,
               const Reading& reading)
-      : reading_(reading), held_(std::move(held)) {
+      : reading_(reading), cut_(cut), held_(std::move(held)) {
     for (const InnodbWait& wait : waits) ++blockers_of_[wait.lock_id];
     for (const InnodbWait& wait : waits) {
       if (!is_requested(wait.blocking_lock_id)) waits_for_holder_.insert(wait.lock_id);
@@ -146,6 +153,9 @@ class InnodbQueue {
   // Of several readers who ask for one row, each waits for whoever holds it; of those in the queue it is not known who
   // came before whom.
   [[nodiscard]] bool is_certain(const InnodbWait& wait) const {
+    // Of a list that is cut, neither seen to ask for the lock nor read as its holder.
+    const bool seen = blockers_of_.contains(wait.blocking_lock_id) || (held_ && held_->contains(wait.blocking_lock_id));
+    if (cut_ && !seen) return false;
     if (!is_ahead(wait)) return true;
     const bool one_waits = waiters(wait).size() < 2 || blockers_of_.at(wait.lock_id) == 1;
     return one_waits && blockers(wait).size() < 2;
@@ -166,6 +176,7 @@ class InnodbQueue {
   }
 
   const Reading& reading_;
+  bool cut_;
   std::optional<std::unordered_set<std::string>> held_;
   std::unordered_map<std::string, std::size_t> blockers_of_;  // lock that is asked for -> how many are in its way
   std::unordered_set<std::string> waits_for_holder_;  // locks that are asked for, and a granted one is in the way
@@ -183,10 +194,12 @@ SourceOutcome read_data_lock_waits(Reading& reading) {
   }
   const bool cut = static_cast<std::int64_t>(rows->size()) >= kMostWaits;
   std::optional<Rows> holders;
+  std::string missing;
   if (cut) {
-    if (Result<Rows> read = reading.connection.query(kDataLockHolders)) holders.emplace(std::move(*read));
+    Result<Rows> read = reading.connection.query(kDataLockHolders);
+    missing = why_holders_are_missing(read);
+    if (read) holders.emplace(std::move(*read));
   }
-  const bool all_holders = holders && static_cast<std::int64_t>(holders->size()) < kMostWaits;
   Insert insert = reading.store.insert("row_lock_waits");
   std::int64_t count = 0;
   const std::unordered_set<std::string> requested = requested_locks(*rows, 4);
@@ -214,7 +227,7 @@ SourceOutcome read_data_lock_waits(Reading& reading) {
     const bool holds = held.contains(blocking) || (!asks && !holders);
     add(*rows, asks || !holds, !cut || asks || held.contains(blocking));
   }
-  if (cut) return too_many(count, all_holders);
+  if (cut) return too_many(count, missing);
   if (locks) return read_by_thread(reading, count);
   SourceOutcome outcome = unavailable_from(locks.error(), reading, "row_lock_waits");
   return SourceOutcome::partial(count,
@@ -240,10 +253,10 @@ SourceOutcome read_innodb_lock_waits(Reading& reading) {
   const bool cut = static_cast<std::int64_t>(waits->size()) >= kMostWaits;
   std::vector<InnodbWait> listed;
   std::optional<std::unordered_set<std::string>> held;
-  bool all_holders = true;
+  std::string missing;
   if (cut) {
     Result<Rows> holders = reading.connection.query(kInnodbHolders);
-    all_holders = holders && static_cast<std::int64_t>(holders->size()) < kMostWaits;
+    missing = why_holders_are_missing(holders);
     if (holders) {
       append(listed, *holders);
       held.emplace();
@@ -252,7 +265,7 @@ SourceOutcome read_innodb_lock_waits(Reading& reading) {
   }
   append(listed, *waits);
   std::vector<InnodbWait> all = each_once(std::move(listed));
-  const InnodbQueue queue(all, std::move(held), reading);
+  const InnodbQueue queue(all, cut, std::move(held), reading);
   // One row of readers stands for each pair of them: the holders must not be cut off by these.
   std::stable_partition(all.begin(), all.end(), [&](const InnodbWait& wait) { return !queue.is_ahead(wait); });
   std::int64_t count = 0;
@@ -274,7 +287,7 @@ SourceOutcome read_innodb_lock_waits(Reading& reading) {
       for (const std::int64_t blocker : blockers) add(wait, waiter, blocker);
     }
   }
-  return cut || count >= 2 * kMostWaits ? too_many(count, all_holders) : SourceOutcome::read(count);
+  return cut || count >= 2 * kMostWaits ? too_many(count, missing) : SourceOutcome::read(count);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstring>
 
 namespace dbaudit {
 namespace {
@@ -26,6 +27,22 @@ CodePoint first_code_point(std::string_view text) {
   const int length = u8_mbtoucr(&point.value, bytes_of(text), text.size());
   point.length = length > 0 ? static_cast<std::size_t>(length) : 0;
   return point;
+}
+
+// How many bytes at the start of `text` are below `limit`, which is at most 0x80; eight at a time, because every cell
+// of every answer is looked at, and every report.
+std::size_t plain_prefix(std::string_view text, unsigned char limit) {
+  constexpr std::uint64_t kEach = 0x0101010101010101;
+  const std::uint64_t lift = (0x80U - limit) * kEach;  // makes a byte from `limit` on reach its highest bit
+  std::size_t at = 0;
+  for (; at + sizeof(std::uint64_t) <= text.size(); at += sizeof(std::uint64_t)) {
+    std::uint64_t eight = 0;
+    std::memcpy(&eight, text.data() + at, sizeof(eight));
+    // A sum that carries into the next byte comes from one that is too high itself.
+    if (((eight | (eight + lift)) & (0x80 * kEach)) != 0) break;
+  }
+  while (at < text.size() && static_cast<unsigned char>(text[at]) < limit) ++at;
+  return at;
 }
 
 bool moves_the_cursor(ucs4_t c) {
@@ -69,9 +86,8 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
 }
 
 bool is_valid_utf8(std::string_view bytes) {
-  // Nearly all of it is ASCII, and every cell of every answer is looked at.
-  const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
-  return std::all_of(bytes.begin(), bytes.end(), is_ascii) || u8_check(bytes_of(bytes), bytes.size()) == nullptr;
+  bytes.remove_prefix(plain_prefix(bytes, 0x80));  // nearly always all of it
+  return bytes.empty() || u8_check(bytes_of(bytes), bytes.size()) == nullptr;
 }
 
 std::string valid_utf8(std::string_view bytes) {
@@ -124,12 +140,10 @@ std::string printable(std::string_view text) {
 
 std::string json_without_controls(std::string_view json) {
   std::string out;
-  out.reserve(json.size());
+  out.reserve(json.size() + 1);  // a line break comes behind it
   while (!json.empty()) {
     // Nearly all of it is ASCII, whose controls a JSON writer has escaped already.
-    const auto other =
-        std::find_if(json.begin(), json.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x7f; });
-    const auto plain = static_cast<std::size_t>(other - json.begin());
+    const std::size_t plain = plain_prefix(json, 0x7f);
     out.append(json.substr(0, plain));
     json.remove_prefix(plain);
     if (json.empty()) break;

@@ -194,6 +194,7 @@ SourceOutcome collect_sessions(Reading& reading) {
   Result<Rows> list = reading.connection.query(process_list_sql(reading));
   if (!list) return unavailable_from(list.error(), reading, "sessions");
   const Stored stored = store_sessions(reading, *list, false);
+  static_cast<void>(collect_status(reading));  // how many there should be; known already where it came first
   const bool short_list = !reading.threads_connected || stored.connections < *reading.threads_connected;
   if (short_list && reading.has_process_privilege != true) {
     return SourceOutcome::partial(

@@ -71,7 +71,9 @@ Ahead ahead_of_status(const Reading& reading) {
   return ahead;
 }
 
-SourceOutcome collect_status(Reading& reading) {
+namespace {
+
+SourceOutcome read_status(Reading& reading) {
   Result<Counters> first = read_counters(reading);
   if (!first) return unavailable_from(first.error(), reading, "status");
   const auto begin = std::chrono::steady_clock::now();
@@ -111,6 +113,13 @@ SourceOutcome collect_status(Reading& reading) {
     outcome.reason = before + "no rates: the second sample would have come after the time for this run (--timeout)";
   }
   return outcome;
+}
+
+}  // namespace
+
+SourceOutcome collect_status(Reading& reading) {
+  if (!reading.status) reading.status = read_status(reading);
+  return *reading.status;
 }
 
 }  // namespace dbaudit

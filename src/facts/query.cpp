@@ -110,6 +110,10 @@ Value Query::value(std::size_t column) const {
   }
 }
 
+bool Query::is_null(std::size_t column) const {
+  return sqlite3_column_type(statement_.get(), static_cast<int>(column)) == SQLITE_NULL;
+}
+
 std::string Query::text(std::size_t column) const {
   const int index = static_cast<int>(column);
   const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_.get(), index));
@@ -117,21 +121,23 @@ std::string Query::text(std::size_t column) const {
   return bytes == nullptr ? std::string() : std::string(bytes, static_cast<std::size_t>(size));
 }
 
+// The value first, and the type only where it may have been NULL: thousands of rows are read while people wait.
 std::optional<std::string> Query::optional_text(std::size_t column) const {
-  if (sqlite3_column_type(statement_.get(), static_cast<int>(column)) == SQLITE_NULL) return std::nullopt;
-  return text(column);
+  std::string found = text(column);
+  if (found.empty() && is_null(column)) return std::nullopt;
+  return found;
 }
 
 std::optional<std::int64_t> Query::integer(std::size_t column) const {
-  const int index = static_cast<int>(column);
-  if (sqlite3_column_type(statement_.get(), index) == SQLITE_NULL) return std::nullopt;
-  return sqlite3_column_int64(statement_.get(), index);
+  const std::int64_t found = sqlite3_column_int64(statement_.get(), static_cast<int>(column));
+  if (found == 0 && is_null(column)) return std::nullopt;
+  return found;
 }
 
 std::optional<double> Query::real(std::size_t column) const {
-  const int index = static_cast<int>(column);
-  if (sqlite3_column_type(statement_.get(), index) == SQLITE_NULL) return std::nullopt;
-  return sqlite3_column_double(statement_.get(), index);
+  const double found = sqlite3_column_double(statement_.get(), static_cast<int>(column));
+  if (found == 0 && is_null(column)) return std::nullopt;
+  return found;
 }
 
 // --- Insert

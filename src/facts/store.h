@@ -79,6 +79,8 @@ class Query {
 
  private:
   friend class Store;
+  [[nodiscard]] bool is_null(std::size_t column) const;
+
   sqlite3* db_ = nullptr;
   std::unique_ptr<sqlite3_stmt, ReleaseStatement> statement_;
   std::vector<std::string> columns_;

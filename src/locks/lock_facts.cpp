@@ -107,14 +107,10 @@ class Facts {
   }
 
   void sessions() {
-    std::unordered_map<std::int64_t, std::size_t> by_id;
     reserve(facts_.sessions, "sessions");
-    by_id.reserve(facts_.sessions.capacity());
     each(kSessions, [&](const Query& row) {
-      const std::int64_t id = row.integer(0).value_or(0);
-      by_id[id] = facts_.sessions.size();
       LockSession& session = facts_.sessions.emplace_back();
-      session.connection_id = id;
+      session.connection_id = row.integer(0).value_or(0);
       session.user = row.optional_text(1);
       session.host = row.optional_text(2);
       session.database = row.optional_text(3);
@@ -124,15 +120,16 @@ class Facts {
       session.info = row.optional_text(7);
       session.kind = row.text(8);
     });
-    const auto session_of = [&](const Query& row) -> LockSession* {
-      const auto found = by_id.find(row.integer(0).value_or(0));
-      return found == by_id.end() ? nullptr : &facts_.sessions[found->second];
-    };
+    std::unordered_map<std::int64_t, LockSession*> by_id;  // many servers show no statements: made for the first
     each(kStatements, [&](const Query& row) {
-      LockSession* session = session_of(row);
-      if (session == nullptr) return;
-      session->last_statement = row.optional_text(1);
-      session->statement_s = row.real(2);
+      if (by_id.empty()) {
+        by_id.reserve(facts_.sessions.size());
+        for (LockSession& session : facts_.sessions) by_id[session.connection_id] = &session;
+      }
+      const auto found = by_id.find(row.integer(0).value_or(0));
+      if (found == by_id.end()) return;
+      found->second->last_statement = row.optional_text(1);
+      found->second->statement_s = row.real(2);
     });
   }
 

@@ -13,18 +13,16 @@ namespace {
 // What is asked of each table is picked first, because SQLite would make an index of all of its rows for one session.
 constexpr std::string_view kPeople =
     "WITH ids AS MATERIALIZED (SELECT value AS id FROM json_each(:ids)), "
-    "named AS MATERIALIZED (SELECT processlist_id FROM sessions "
-    " WHERE server_id = :id AND processlist_id IN (SELECT id FROM ids)), "
     "attributes AS MATERIALIZED (SELECT processlist_id, program_name, client_name FROM connection_attributes "
     " WHERE server_id = :id AND processlist_id IN (SELECT id FROM ids)), "
     "said AS MATERIALIZED (SELECT processlist_id, lower(substr(sql_text, 1, 80)) AS text, max(event_id) "
     " FROM statements WHERE server_id = :id AND processlist_id IN (SELECT id FROM ids) GROUP BY processlist_id) "
-    "SELECT s.processlist_id, coalesce(a.program_name, a.client_name), a.program_name IS NOT NULL, "
+    "SELECT ids.id, coalesce(a.program_name, a.client_name), a.program_name IS NOT NULL, "
     "a.processlist_id IS NOT NULL, "
     "(SELECT min(h.name) FROM human_client h WHERE CASE h.attribute WHEN 'program_name' THEN lower(a.program_name) "
     " WHEN 'client_name' THEN lower(a.client_name) "
-    " WHEN 'statement' THEN (SELECT text FROM said WHERE said.processlist_id = s.processlist_id) END GLOB h.pattern) "
-    "FROM named s LEFT JOIN attributes a ON a.processlist_id = s.processlist_id";
+    " WHEN 'statement' THEN (SELECT text FROM said WHERE said.processlist_id = ids.id) END GLOB h.pattern) "
+    "FROM ids LEFT JOIN attributes a ON a.processlist_id = ids.id";
 
 }  // namespace
 
@@ -35,8 +33,8 @@ void identify_people(LockReport& report, Store& store, std::int64_t server_id) {
     for (LockRoot& root : *list) {
       const LockNode& node = report.graph.nodes[root.node];
       const std::optional<std::int64_t> id = node.connection_id;
-      if (!id) continue;
-      if (node.session && report.facts.sessions[*node.session].kind == "replication") root.human = false;
+      if (!id || !node.session) continue;
+      if (report.facts.sessions[*node.session].kind == "replication") root.human = false;
       roots.emplace(*id, &root);
       ids.push_back(std::to_string(*id));
     }

@@ -75,6 +75,7 @@ std::string name_of(const LockObject& object) { return object.schema + "." + obj
 class Search {
  public:
   Search(LockReport& report, Mystery mystery) : report_(report), mystery_(std::move(mystery)) {
+    transaction_of_.reserve(report.facts.transactions.size());
     for (const LockTransaction& transaction : report.facts.transactions) {
       if (transaction.connection_id) transaction_of_.emplace(*transaction.connection_id, &transaction);
     }
@@ -91,6 +92,7 @@ class Search {
     note_locks();
     note_open_tables();
     std::vector<Suspect> suspects;
+    suspects.reserve(report_.facts.sessions.size());
     std::size_t threads = 0;  // of replication: they hold locks as well
     for (std::size_t i = 0; i < report_.facts.sessions.size(); ++i) {
       const LockSession& session = report_.facts.sessions[i];
@@ -98,10 +100,10 @@ class Search {
       const bool waits = node != node_of_.end() && mystery_.waiting.contains(node->second);
       const bool applies = session.kind == "replication" && transaction_of_.contains(session.connection_id);
       if (session.kind == "replication" && !applies) ++threads;
-      if ((session.kind == "client" || applies) && !waits) suspects.push_back(weigh(i, session));
+      if ((session.kind == "client" || applies) && !waits) suspects.push_back(weigh(i, nullptr));
     }
     for (const LockTransaction& transaction : report_.facts.transactions) {
-      if (!transaction.connection_id && may_be_in_the_way(transaction)) suspects.push_back(weigh(transaction));
+      if (!transaction.connection_id && may_be_in_the_way(transaction)) suspects.push_back(weigh(transaction, nullptr));
     }
     keep_the_likely(suspects);
     possible_ += threads;
@@ -115,7 +117,7 @@ class Search {
       LockRoot root;
       root.node = node_of(suspect);
       root.certainty = Certainty::inferred;
-      root.reason = join(suspect.traces, "; ");
+      root.reason = join(traces_of(suspect), "; ");
       root.blocks = behind;
       if (possible_ == 1 && report_.complete) {
         root.reason = "nobody else is possible; " + root.reason;
@@ -134,8 +136,14 @@ class Search {
     bool possible = true;
     bool likely = false;    // it shows more than that it is asleep, and was there before the first wait
     bool may_hold = false;  // it has something to hold locks with
-    std::vector<std::string> traces;
   };
+  // Why somebody is suspected, in words: thousands are weighed, and few are named.
+  using Traces = std::vector<std::string>;
+  [[nodiscard]] Traces traces_of(const Suspect& suspect) const {
+    Traces traces;
+    static_cast<void>(suspect.session ? weigh(*suspect.session, &traces) : weigh(*suspect.detached, &traces));
+    return traces;
+  }
 
   // Sleepers without a transaction can hold LOCK TABLES and the like, and are mostly connections that a pool keeps:
   // they are named only when nobody shows more.
@@ -214,7 +222,7 @@ class Search {
     return mystery_.in_innodb || !report_.facts.version.is_mariadb();
   }
 
-  [[nodiscard]] Suspect weigh(const LockTransaction& detached) const {
+  [[nodiscard]] Suspect weigh(const LockTransaction& detached, Traces* traces) const {
     Suspect suspect;
     suspect.detached = &detached;
     suspect.may_hold = true;
@@ -222,18 +230,22 @@ class Search {
     suspect.likely = age >= mystery_.longest_wait_s;
     suspect.possible = !mystery_.exact || age >= mystery_.last_began_s;
     suspect.weight = suspect.likely ? 40 : age >= mystery_.last_began_s ? 10 : 1;
-    suspect.traces.push_back(suspect.likely ? "a transaction without a session, older than the first wait"
-                                            : "a transaction without a session");
+    if (traces != nullptr)
+      traces->emplace_back(suspect.likely ? "a transaction without a session, older than the first wait"
+                                          : "a transaction without a session");
     return suspect;
   }
 
   // How much each trace weighs is a judgement: what names the table outweighs what only fits in time.
-  Suspect weigh(std::size_t index, const LockSession& session) const {
+  Suspect weigh(std::size_t index, Traces* traces) const {
+    const LockSession& session = report_.facts.sessions[index];
     Suspect suspect;
     suspect.session = index;
-    const auto trace = [&suspect](double weight, std::string text) {
+    bool traced = false;
+    const auto trace = [&]<typename... Args>(double weight, fmt::format_string<Args...> text, Args&&... args) {
       suspect.weight += weight;
-      suspect.traces.push_back(std::move(text));
+      traced = true;
+      if (traces != nullptr) traces->push_back(fmt::format(text, std::forward<Args>(args)...));
     };
     const auto found = transaction_of_.find(session.connection_id);
     const LockTransaction* transaction = found == transaction_of_.end() ? nullptr : found->second;
@@ -245,13 +257,13 @@ class Search {
     const std::optional<std::string>& statement = idle ? session.last_statement : session.info;
     if (const std::string table = waits ? "" : named_table(statement, session); !table.empty()) {
       suspect.likely = true;
-      trace(idle ? 50 : 60, fmt::format("its {} statement names {}", idle ? "last" : "running", table));
+      trace(idle ? 50 : 60, "its {} statement names {}", idle ? "last" : "running", table);
     } else if (statement && idle) {
       suspect.weight -= 10;
     }
     if (const auto held = holds_.find(session.connection_id); held != holds_.end() && held->second.weight > 0) {
       suspect.likely = suspect.likely || !waits;
-      trace(held->second.weight, held->second.text);
+      trace(held->second.weight, "{}", held->second.text);
     }
     const double age = transaction == nullptr ? -1 : transaction->age_s.value_or(0);
     const bool older = age >= mystery_.longest_wait_s;
@@ -260,10 +272,10 @@ class Search {
     if (older) {
       // Where it works in another schema, or the table is not known, whoever sleeps is named as well.
       suspect.likely = suspect.likely || !session.database || !schema.empty();
-      trace(mystery_.only_whole_server ? 5 : 40,
-            fmt::format("{} in a transaction older than the first wait", idle    ? "idle"
-                                                                         : waits ? "waiting itself"
-                                                                                 : "busy"));
+      trace(mystery_.only_whole_server ? 5 : 40, "{} in a transaction older than the first wait",
+            idle    ? "idle"
+            : waits ? "waiting itself"
+                    : "busy");
       // The oldest is the one that was forgotten.
       suspect.weight += 4 * (1 - mystery_.longest_wait_s / std::max(age, 0.001));
       if (transaction->rows_modified.value_or(0) > 0) trace(1, "has changed rows");
@@ -288,15 +300,15 @@ class Search {
       suspect.likely = true;
       trace(15, "its statement runs since before the first wait");
     }
-    if (!idle && suspect.traces.empty()) trace(0, "its statement runs");
+    if (!idle && !traced) trace(0, "its statement runs");
     // Who waits itself and is in no transaction, is held up and holds up nobody for longer.
     const bool since_some = time >= mystery_.last_began_s;
     suspect.possible = mystery_.exact ? older_than_some || (since_some && !waits) : !waits || transaction != nullptr;
     if (idle && transaction == nullptr && since_before && suspect.possible && !table_in_use_.empty()) {
       suspect.likely = true;
-      trace(60, table_in_use_ + " is in use, and no transaction that lies idle does that");
+      trace(60, "{} is in use, and no transaction that lies idle does that", table_in_use_);
     }
-    if (!schema.empty()) trace(10, fmt::format("works in {}", schema));
+    if (!schema.empty()) trace(10, "works in {}", schema);
     return suspect;
   }
 

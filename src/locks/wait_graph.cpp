@@ -99,6 +99,8 @@ class Builder {
   explicit Builder(const LockFacts& facts) : facts_(facts), sees_locks_(facts.was_read("metadata_locks")) {}
 
   WaitGraph run() {
+    session_of_.reserve(facts_.sessions.size());
+    transaction_of_.reserve(facts_.transactions.size());
     for (std::size_t i = 0; i < facts_.sessions.size(); ++i) session_of_[facts_.sessions[i].connection_id] = i;
     for (const LockTransaction& transaction : facts_.transactions) {
       if (transaction.connection_id) transaction_of_.emplace(*transaction.connection_id, &transaction);

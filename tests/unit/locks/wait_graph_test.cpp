@@ -613,6 +613,7 @@ TEST_CASE("whether it is a person, is not known without the patterns of programs
   store.insert("sessions", {"server_id", "processlist_id"}).row(1, 1);
   store.insert("connection_attributes", {"server_id", "processlist_id", "program_name"}).row(1, 1, "app");
   LockFacts known = facts();
+  known.sessions = {session(1, "Sleep", 9)};
   known.metadata_locks = {lock(1, "SHARED_READ", true), lock(2, "EXCLUSIVE", false)};
   LockReport report = analyse_locks(known);
   identify_people(report, store, 1);

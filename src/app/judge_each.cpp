@@ -270,14 +270,17 @@ AuditResult judge_each(const JudgingArguments& arguments, JudgedFacts& facts, co
   const TakeFacts judge = [&](std::size_t index, Store& store) {
     audit.judge_chosen(index, store, facts.servers[index]);
   };
-  read_each(facts.servers, {make, judge}, system_clock());
+  const WhileItAnswers prepare = [&facts](Store& store, const ServerVersion& version) {
+    prepare_rules(facts.inputs.rules, store, version);
+  };
+  read_each(facts.servers, {make, judge, prepare}, system_clock());
   audit.settle_chosen(facts.servers);
   std::size_t before = facts.servers.size();
   for (std::vector<FoundServer> found = audit.take_found(); !found.empty(); found = audit.take_found()) {
     const TakeFacts judge_found = [&](std::size_t index, Store& store) {
       audit.judge_found(before + index, store, found[index]);
     };
-    read_each(requests_of(found), {make, judge_found}, system_clock());
+    read_each(requests_of(found), {make, judge_found, prepare}, system_clock());
     audit.settle_found(found);
     before += found.size();
   }

@@ -95,7 +95,7 @@ Look look_at(Store& store, const LocksArguments& arguments, const std::optional<
 }
 
 Store store_for(const LocksArguments& arguments) {
-  Store store(arguments.from.empty() ? Tables::without_wide : Tables::all);
+  Store store(arguments.from.empty() ? Tables::of_locks : Tables::all);
   Problems unimportant;  // without the rules' folder, people are not recognised
   load_human_clients(shipped_rules_folder(unimportant), store, unimportant);
   return store;

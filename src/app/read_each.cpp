@@ -34,8 +34,8 @@ class Work {
   enum class State { waiting, reading, borrowing, taking, done };
   struct Closed {};  // thrown where a thread has got as far as no further one may
 
-  Work(const std::vector<CollectRequest>& requests, TakeFacts take, Clock clock)
-      : requests_(requests), clock_(std::move(clock)), take_(std::move(take)), states_(requests.size()) {}
+  Work(const std::vector<CollectRequest>& requests, ReadEach how, Clock clock)
+      : requests_(requests), clock_(std::move(clock)), how_(std::move(how)), states_(requests.size()) {}
 
   [[nodiscard]] std::size_t threads() const { return std::min(kThreads, requests_.size()); }
 
@@ -50,10 +50,10 @@ class Work {
       if (ends_here) request.kept = std::make_shared<std::optional<Connection>>();
       try {
         const auto store_to_fill = [&]() -> Store& { return lent.emplace(borrow(*mine)).store; };
-        warnings = collect_server(store_to_fill, 1, request, clock_);
+        warnings = collect_server(store_to_fill, 1, request, clock_, meanwhile(*mine));
         if (ends_here && *request.kept && (*request.kept)->idle()) request.kept->reset();
         if (request.scope == Scope::everything) store_lock_graph(lent->store, 1);
-        if (begin_taking(*mine)) take_(*mine, lent->store);
+        if (begin_taking(*mine)) how_.take(*mine, lent->store);
       } catch (const Closed&) {
         // It stays unanswered.
       } catch (...) {
@@ -172,6 +172,22 @@ class Work {
     return lent;
   }
 
+  // Nobody is left behind in it: what it refers to may be gone then.
+  WhileItAnswers meanwhile(std::size_t mine) {
+    if (!how_.meanwhile) return {};
+    return [this, mine](Store& store, const ServerVersion& version) {
+      {
+        const std::lock_guard lock(mutex_);
+        if (closed_) return;
+        states_[mine] = State::taking;
+      }
+      how_.meanwhile(store, version);
+      const std::lock_guard lock(mutex_);
+      states_[mine] = State::reading;
+      changed_.notify_all();
+    };
+  }
+
   bool begin_taking(std::size_t mine) {
     const std::lock_guard lock(mutex_);
     --busy_[address_of(requests_[mine].connection)];
@@ -208,7 +224,7 @@ class Work {
 
   const std::vector<CollectRequest> requests_;
   const Clock clock_;
-  const TakeFacts take_;
+  const ReadEach how_;
 
   std::mutex mutex_;  // of everything below
   std::condition_variable changed_;
@@ -258,7 +274,7 @@ bool left_threads_behind() { return abandoned; }
 
 void read_each(const std::vector<CollectRequest>& requests, const ReadEach& how, const Clock& clock) {
   initialise_connector();
-  const auto work = std::make_shared<Work>(requests, how.take, clock);
+  const auto work = std::make_shared<Work>(requests, how, clock);
   std::vector<std::thread> threads = start_threads(work);
   try {
     work->hand_out(how.make());

@@ -29,6 +29,8 @@ struct ReadEach {
   StoreFactory make;
   // Called as soon as a server is read, on the thread that read it: for several servers at once.
   TakeFacts take;
+  // Called on that thread with the store while the server works out its first answers; may be empty.
+  WhileItAnswers meanwhile{};
 };
 
 // Calls `take` once for each of `requests`. A server that is not done by its deadline is a fact like any other: not

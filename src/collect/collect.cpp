@@ -147,7 +147,7 @@ class Pipeline {
 };
 
 // Reads all sources; after a lost connection the remaining ones are unavailable.
-void read_sources(Reading& reading) {
+void read_sources(Reading& reading, const WhileItAnswers& meanwhile) {
   std::optional<SourceOutcome> gone;
   std::vector<Entry> order;
   std::copy_if(kCollectors.begin(), kCollectors.end(), std::back_inserter(order),
@@ -165,6 +165,8 @@ void read_sources(Reading& reading) {
           SourceOutcome::unavailable("the time for this run (--timeout) was over", "Give it more time with --timeout");
     } else {
       pipeline.go_on(i);
+      // Of the instruments everything depends; with the second source the server gets its first large statements.
+      if (i == 1 && meanwhile) meanwhile(reading.store, reading.version);
       reading.begin_more = [&pipeline, i] { pipeline.go_on(i); };
       outcome = entry.collect(reading);
       const bool lost = outcome.status != "read" && reading.connection.lost();
@@ -180,7 +182,8 @@ void read_sources(Reading& reading) {
 }  // namespace
 
 std::vector<std::string> collect_server(const std::function<Store&()>& store_to_fill, std::int64_t server_id,
-                                        const CollectRequest& request, const Clock& clock) {
+                                        const CollectRequest& request, const Clock& clock,
+                                        const WhileItAnswers& meanwhile) {
   WallTime taken_at = clock();
   auto begin = std::chrono::steady_clock::now();
   std::vector<std::string> warnings;
@@ -235,7 +238,7 @@ std::vector<std::string> collect_server(const std::function<Store&()>& store_to_
                     .connection_id = row.connection_id.value_or(0),
                     .performance_schema = row.performance_schema,
                     .folds_case = row.lower_case_table_names.value_or(0) != 0};
-    read_sources(reading);
+    read_sources(reading, meanwhile);
     warnings.insert(warnings.end(), reading.warnings.begin(), reading.warnings.end());
     uptime = reading.uptime_s;
     if (row.door == "normal port" && reading.threads_connected && row.max_connections &&

@@ -42,10 +42,14 @@ struct CollectRequest {
   std::shared_ptr<std::optional<Connection>> kept;
 };
 
+// What can be done with the store while the server works out its first answers.
+using WhileItAnswers = std::function<void(Store&, const ServerVersion&)>;
+
 // Fills the tables of one server in the store that `store_to_fill` gives, which is called once, when there is a
-// connection or none can be had. Failure to connect is a fact too: table server says why, and every source is
-// unavailable. Warnings for stderr are returned.
+// connection or none can be had. `meanwhile` may be empty. Failure to connect is a fact too: table server says why, and
+// every source is unavailable. Warnings for stderr are returned.
 std::vector<std::string> collect_server(const std::function<Store&()>& store_to_fill, std::int64_t server_id,
-                                        const CollectRequest& request, const Clock& clock);
+                                        const CollectRequest& request, const Clock& clock,
+                                        const WhileItAnswers& meanwhile = {});
 
 }  // namespace dbaudit

@@ -85,26 +85,29 @@ void note_thread(Reading& reading, std::int64_t thread_id, std::optional<std::in
   }
 }
 
-// A look at those that wait, before all are stored: which locks are asked for next depends on them.
-void note_waits(Reading& reading, Rows& rows) {
-  reading.waiting_statements.emplace();
-  while (rows.next()) {
-    const std::string_view state = rows.view(6);
-    const bool user_lock = state == "User lock";
-    if ((!user_lock && !state.starts_with("Waiting for ")) || rows.integer(0) == reading.connection_id) continue;
-    if (user_lock) {
-      if (const std::optional<std::string> name = user_lock_name(rows.view(7)))
-        reading.awaited_user_locks.push_back(*name);
-    } else if (const std::optional<std::string> info = reading.statement_text(rows.optional_text(7))) {
-      reading.waiting_statements->insert(*info);
-    }
+// Which locks are asked for next depends on those that wait.
+void note_wait(Reading& reading, const Rows& rows, std::string_view state) {
+  const bool user_lock = state == "User lock";
+  if ((!user_lock && !state.starts_with("Waiting for ")) || rows.integer(0) == reading.connection_id) return;
+  if (user_lock) {
+    if (const std::optional<std::string> name = user_lock_name(rows.view(7)))
+      reading.awaited_user_locks.push_back(*name);
+  } else if (const std::optional<std::string> info = reading.statement_text(rows.optional_text(7))) {
+    reading.waiting_statements->insert(*info);
   }
+}
+
+// A look at them before all are stored, so that the server can begin.
+void note_waits_ahead(Reading& reading, Rows& rows) {
+  while (rows.next()) note_wait(reading, rows, rows.view(6));
   rows.rewind();
   reading.begin_more();
 }
 
 Stored store_sessions(Reading& reading, Rows& rows, bool with_thread_id) {
-  note_waits(reading, rows);
+  reading.waiting_statements.emplace();
+  const bool ahead = reading.performance_schema || reads_lock_plugin(reading);
+  if (ahead) note_waits_ahead(reading, rows);
   Insert insert = reading.store.insert("sessions");
   std::unordered_map<std::int64_t, std::int64_t> thread_of;
   for (const auto& [thread, id] : reading.processlist_of_thread) thread_of[id] = thread;
@@ -125,15 +128,17 @@ Stored store_sessions(Reading& reading, Rows& rows, bool with_thread_id) {
     } else if (const auto found = thread_of.find(id); found != thread_of.end()) {
       thread_id = found->second;
     }
+    const std::optional<std::string_view> state = rows.optional_view(6);
+    if (!ahead && state) note_wait(reading, rows, *state);
     const bool self = id == reading.connection_id;
     // This connection's own statement would differ from run to run and says nothing.
     const std::optional<std::string> info = self ? std::nullopt : reading.statement_text(rows.optional_text(7));
     insert.row(reading.server_id, id, thread_id, user, host, without_port(host), rows.optional_view(3), command,
-               rows.real(5), rows.optional_view(6), info,
-               kind_of(user, command, self, reading.event_sessions.contains(id)));
+               rows.real(5), state, info, kind_of(user, command, self, reading.event_sessions.contains(id)));
     ++stored.rows;
     if (command != "Daemon" && user != "system user") ++stored.connections;
   }
+  if (!ahead) reading.begin_more();
   return stored;
 }
 

@@ -73,7 +73,7 @@ struct Reading {
   std::unordered_map<std::string, std::vector<std::int64_t>> readers_that_ask_for{};
   std::optional<std::int64_t> thread_instances_lost{};
   std::optional<SourceOutcome> status{};  // of collect_status, which sessions may have asked for already
-  std::vector<std::string> warnings{};  // for stderr
+  std::vector<std::string> warnings{};    // for stderr
   // Why processlist_of_thread is not complete, with the remedy; nothing when it is.
   struct Problem {
     std::string reason;

@@ -495,6 +495,14 @@ bool has_one_row_a_server(const Table& table) {
          table.name == "global_status_rate";
 }
 
+bool is_of_locks(const Table& table) {
+  constexpr std::string_view kNames[] = {"server",      "fact_source",    "sessions",       "connection_attributes",
+                                         "statements",  "transactions",   "metadata_locks", "table_handles",
+                                         "open_tables", "row_lock_waits", "prepared_xa",    "instruments",
+                                         "human_client"};
+  return std::find(std::begin(kNames), std::end(kNames), table.name) != std::end(kNames);
+}
+
 bool is_of_servers(const Table& table) {
   return std::any_of(table.columns.begin(), table.columns.end(),
                      [](const Column& column) { return column.name == kServerId.name; });

@@ -34,6 +34,8 @@ const Table* find_table(std::string_view name);
 bool is_wide(const Table& table);
 // server_id is its key: joins on it would copy a row of a thousand columns into an index of their own otherwise.
 bool has_one_row_a_server(const Table& table);
+// What of a live server says who waits for whom.
+bool is_of_locks(const Table& table);
 // Rows belong to servers; all others are declared for the whole run.
 bool is_of_servers(const Table& table);
 // What rules that compare servers may read: little, because a run keeps it of every server until the last one is read.

@@ -16,10 +16,13 @@
 namespace dbaudit {
 namespace {
 
-// What untrusted SQL may do: select, read fact tables, call functions that only compute.
+// What untrusted SQL may do: select, read fact tables, call functions that only compute. It stays in place, because
+// setting it makes SQLite prepare every statement again.
 int authorize(void* context, int action, const char* first, const char* second, const char* /*database*/,
               const char* /*trigger*/) {
-  auto& reads = static_cast<SqlCheck*>(context)->reads;
+  SqlCheck* const check = static_cast<UntrustedStatements*>(context)->check;
+  if (check == nullptr) return SQLITE_OK;  // one of dbaudit's own
+  auto& reads = check->reads;
   switch (action) {
     case SQLITE_SELECT:
     case SQLITE_RECURSIVE: return SQLITE_OK;
@@ -116,10 +119,12 @@ Store::Store(Tables tables) {
   check_store(
       db, sqlite3_create_function(db, "deploy_instances", 4, kPure, nullptr, sql_deploy_instances, nullptr, nullptr),
       "functions");
+  sqlite3_set_authorizer(db, authorize, untrusted_.get());
   execute("PRAGMA journal_mode=OFF; PRAGMA temp_store=MEMORY; PRAGMA locking_mode=EXCLUSIVE");
   std::vector<const Table*> made;
   for (const Table& table : schema()) {
-    if (tables == Tables::all || !is_wide(table)) made.push_back(&table);
+    if (tables == Tables::all || (tables == Tables::of_locks ? is_of_locks(table) : !is_wide(table)))
+      made.push_back(&table);
   }
   create_tables(made);
   // SQLite reads the new schema when it is first asked for something: now, and not while a server waits.
@@ -204,7 +209,7 @@ Result<Query> Store::untrusted_query(std::string_view sql, const WorkLimit& limi
   query.work_left_ = limit.steps;
   query.stop_at(std::chrono::steady_clock::now() +
                 std::chrono::duration_cast<std::chrono::steady_clock::duration>(limit.time));
-  if (const auto found = kept_->find(sql); found != kept_->end() && found->second.statement) {
+  if (const auto found = untrusted_->kept.find(sql); found != untrusted_->kept.end() && found->second.statement) {
     query.statement_ = {found->second.statement.release(), ReleaseStatement{&found->second}};
     query.columns_ = column_names(query.statement_.get());
     check = found->second.check;
@@ -212,11 +217,11 @@ Result<Query> Store::untrusted_query(std::string_view sql, const WorkLimit& limi
   }
   sqlite3_stmt* statement = nullptr;
   const char* rest = nullptr;
-  sqlite3_set_authorizer(db_.get(), authorize, &check);
+  untrusted_->check = &check;
   const int code = sqlite3_prepare_v2(db_.get(), sql.data(), static_cast<int>(sql.size()), &statement, &rest);
   const int offset = code == SQLITE_OK ? -1 : sqlite3_error_offset(db_.get());
   const std::string message = code == SQLITE_OK ? "" : sqlite3_errmsg(db_.get());
-  sqlite3_set_authorizer(db_.get(), nullptr, nullptr);
+  untrusted_->check = nullptr;
   query.statement_.reset(statement);
   if (code != SQLITE_OK) {
     check.error_line = offset < 0 ? -1 : static_cast<int>(std::count(sql.begin(), sql.begin() + offset, '\n'));
@@ -231,9 +236,14 @@ Result<Query> Store::untrusted_query(std::string_view sql, const WorkLimit& limi
     return Error{ErrorKind::bad_input, "it must be a SELECT"};
   }
   query.columns_ = column_names(statement);
-  KeptStatement& kept = (*kept_)[std::string(sql)];
+  KeptStatement& kept = untrusted_->kept[std::string(sql)];
   kept.check = check;
   query.statement_.get_deleter().kept = &kept;
   return query;
+}
+
+void Store::prepare_untrusted(std::string_view sql) {
+  SqlCheck check;
+  if (!untrusted_->kept.contains(sql)) static_cast<void>(untrusted_query(sql, {}, check));
 }
 }  // namespace dbaudit

@@ -40,7 +40,10 @@ struct KeptStatement {
   Statement statement;
   SqlCheck check;
 };
-using KeptStatements = std::map<std::string, KeptStatement, std::less<>>;
+struct UntrustedStatements {
+  std::map<std::string, KeptStatement, std::less<>> kept;
+  SqlCheck* check = nullptr;  // of the one that is being prepared
+};
 
 struct ReleaseStatement {
   KeptStatement* kept = nullptr;  // where it goes back to; null: nowhere
@@ -124,8 +127,9 @@ class Insert {
   std::unique_ptr<RowBatch, HandOver> batch_;
 };
 
-// global_variables, global_status and global_status_rate have a thousand columns, which SQLite reads for milliseconds.
-enum class Tables { all, without_wide };
+// global_variables, global_status and global_status_rate have a thousand columns, which SQLite reads for milliseconds;
+// of_locks: what `dbaudit locks` needs and nothing else, because people wait for it.
+enum class Tables { all, without_wide, of_locks };
 
 // A server of a snapshot file.
 struct SnapshotServer {
@@ -160,6 +164,8 @@ class Store {
   // For rules and users: only SELECT on fact tables and SQLite's own harmless functions, within `limit`. `check` is
   // filled whether it succeeds or not.
   Result<Query> untrusted_query(std::string_view sql, const WorkLimit& limit, SqlCheck& check);
+  // Prepares such a statement for later.
+  void prepare_untrusted(std::string_view sql);
   // Runs one of dbaudit's own statements that returns no rows.
   void execute(const std::string& sql);
 
@@ -197,8 +203,8 @@ class Store {
     void operator()(sqlite3* db) const;
   };
   std::unique_ptr<sqlite3, Close> db_;
-  std::unique_ptr<KeptStatements> kept_ =
-      std::make_unique<KeptStatements>();  // a place that stays when the store moves
+  std::unique_ptr<UntrustedStatements> untrusted_ =
+      std::make_unique<UntrustedStatements>();  // a place that stays when the store moves
   std::unique_ptr<RowWriter> writer_;
   OpenSnapshot open_snapshot_;
 };

@@ -153,7 +153,9 @@ class Builder {
 
   [[nodiscard]] std::string key_of(const LockObject& object) const {
     // Names cannot hold a NUL byte.
-    std::string key = object.type + '\0' + object.schema + '\0' + object.name;
+    std::string key;
+    key.reserve(object.type.size() + object.schema.size() + object.name.size() + 2);
+    key.append(object.type).append(1, '\0').append(object.schema).append(1, '\0').append(object.name);
     // MariaDB tells the names of user locks apart by case.
     const bool any_case = object.type == "USER LEVEL LOCK" && !facts_.version.is_mariadb();
     return any_case || (facts_.folds_case && object.type != "USER LEVEL LOCK") ? to_lower(key) : key;

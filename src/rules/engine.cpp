@@ -181,6 +181,11 @@ void check_rules(std::vector<Rule>& rules, Store& store, Problems& problems) {
 
 namespace {
 
+bool applies(const Rule& rule, const ServerVersion& version) {
+  return std::any_of(rule.applies_to.begin(), rule.applies_to.end(),
+                     [&version](const VersionRange& range) { return range.contains(version); });
+}
+
 class Judge {
  public:
   Judge(const Rule& rule, Store& store, const AuditedServer& server, std::chrono::steady_clock::time_point deadline)
@@ -198,7 +203,7 @@ class Judge {
       }
       return std::move(results_);
     }
-    if (!applies()) {
+    if (!applies(rule_, *server_.version)) {
       not_applicable(fmt::format("the rule is not about {}", to_string(*server_.version)));
       return std::move(results_);
     }
@@ -242,11 +247,6 @@ class Judge {
   }
 
   void not_applicable(std::string reason) { add(Outcome::not_applicable, server_.name).reason = std::move(reason); }
-
-  [[nodiscard]] bool applies() const {
-    return std::any_of(rule_.applies_to.begin(), rule_.applies_to.end(),
-                       [this](const VersionRange& range) { return range.contains(*server_.version); });
-  }
 
   bool has_pools() {
     Query query = store_.query("SELECT 1 FROM pool WHERE server_name IS NULL OR server_name = :name");
@@ -409,6 +409,14 @@ ParameterValues parameters_of(const AuditedServer& server, const JudgeRequest& r
 }
 
 }  // namespace
+
+void prepare_rules(const std::vector<Rule>& rules, Store& store, const ServerVersion& version) {
+  const bool any_pool = store.query("SELECT 1 FROM pool").next().value();
+  for (const Rule& rule : rules) {
+    if (!applies(rule, version) || (!any_pool && contains(rule.needs, "pool"))) continue;
+    store.prepare_untrusted(rule.sql);
+  }
+}
 
 std::vector<RuleResult> judge(const Rule& rule, Store& store, const AuditedServer& server,
                               const ParameterValues& overrides, std::chrono::steady_clock::time_point deadline) {

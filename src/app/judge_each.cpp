@@ -59,6 +59,13 @@ class Audit {
     for (const CollectRequest& declared : facts.others) declared_.emplace(address_of(declared.connection), declared);
   }
 
+  // Of an only server, before it is judged, on the thread that reads it.
+  void prepare(Store& store, const ServerVersion& version) {
+    const auto begin = std::chrono::steady_clock::now();
+    prepare_rules(inputs_.rules, store, version);
+    prepare_ms_ = milliseconds_since(begin);
+  }
+
   // May be called for several servers at once, as the next one.
   void judge_chosen(std::size_t index, Store& store, const CollectRequest& request) {
     Said said = said_by(store, request);
@@ -187,7 +194,8 @@ class Audit {
     Timings timings;
     part.results = judge_server(inputs_.rules, alone_ ? Which::all : Which::of_one_server, store, server,
                                 request_for(server.name), &timings);
-    of.times.judge_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+    of.times.store_ms -= prepare_ms_;
+    of.times.judge_ms = milliseconds_since(begin) + prepare_ms_;
     server.server_id = static_cast<std::int64_t>(index) + 1;
 
     const std::lock_guard lock(mutex_);
@@ -232,6 +240,7 @@ class Audit {
   Deadline run_;
   const TakeResults& take_;
   AuditTimes& times_;
+  double prepare_ms_ = 0;
   bool alone_;                      // no other server can come
   std::mutex mutex_;                // of everything above that is changed, and below
   std::vector<AuditResult> parts_;  // by server; empty: no replica, or one that is here under another name
@@ -270,17 +279,17 @@ AuditResult judge_each(const JudgingArguments& arguments, JudgedFacts& facts, co
   const TakeFacts judge = [&](std::size_t index, Store& store) {
     audit.judge_chosen(index, store, facts.servers[index]);
   };
-  const WhileItAnswers prepare = [&facts](Store& store, const ServerVersion& version) {
-    prepare_rules(facts.inputs.rules, store, version);
-  };
-  read_each(facts.servers, {make, judge, prepare}, system_clock());
+  // Of many servers there are always others to be read meanwhile.
+  const bool many = facts.servers.size() > 1;
+  const auto prepare = [&](Store& store, const ServerVersion& version) { audit.prepare(store, version); };
+  read_each(facts.servers, {make, judge, many ? WhileItAnswers{} : prepare}, system_clock());
   audit.settle_chosen(facts.servers);
   std::size_t before = facts.servers.size();
   for (std::vector<FoundServer> found = audit.take_found(); !found.empty(); found = audit.take_found()) {
     const TakeFacts judge_found = [&](std::size_t index, Store& store) {
       audit.judge_found(before + index, store, found[index]);
     };
-    read_each(requests_of(found), {make, judge_found, prepare}, system_clock());
+    read_each(requests_of(found), {make, judge_found}, system_clock());
     audit.settle_found(found);
     before += found.size();
   }

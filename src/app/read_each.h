@@ -29,7 +29,7 @@ struct ReadEach {
   StoreFactory make;
   // Called as soon as a server is read, on the thread that read it: for several servers at once.
   TakeFacts take;
-  // Called on that thread with the store while the server works out its first answers; may be empty.
+  // Called on that thread with the store while the server works out its first answers, if it gives any; may be empty.
   WhileItAnswers meanwhile{};
 };
 

@@ -15,4 +15,8 @@ std::string format_utc(WallTime time) {
                      total % 1000);
 }
 
+double milliseconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+}
+
 }  // namespace dbaudit

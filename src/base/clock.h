@@ -15,4 +15,6 @@ Clock system_clock();
 // "2026-11-21T22:10:03.120Z"
 std::string format_utc(WallTime time);
 
+double milliseconds_since(std::chrono::steady_clock::time_point begin);
+
 }  // namespace dbaudit

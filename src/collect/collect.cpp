@@ -65,10 +65,6 @@ void insert_source(Store& store, std::int64_t server_id, const std::string& sour
            has_rows ? std::optional(outcome.rows) : std::nullopt, duration_ms);
 }
 
-double milliseconds_since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
-}
-
 std::optional<Error> read_identity(Connection& connection, const Clock& clock, ServerRow& row) {
   const auto before = clock();
   Result<Rows> rows = connection.query(kIdentity);
@@ -111,13 +107,15 @@ void bring_plugin_forward(const Reading& reading, std::vector<Entry>& order, std
     std::rotate(order.begin() + static_cast<std::ptrdiff_t>(place), locks, locks + 1);
 }
 
-// Without performance_schema the list of sessions is the last of the large answers. To count its status takes the
-// server milliseconds when there are thousands of them: it does that while the list is stored.
-void put_status_behind_sessions(std::vector<Entry>& order) {
+// Where nothing shows metadata locks, the list of sessions is the last of the large answers. To count its status takes
+// the server milliseconds when there are thousands of them: it does that while the list is stored. Not where two
+// samples of the status are apart: what a stall is made of is read close together.
+void put_status_behind_sessions(const Reading& reading, std::vector<Entry>& order) {
+  if (reading.performance_schema || reads_lock_plugin(reading) || reading.request.sample_interval) return;
   const auto at = [&order](Collector collect) {
     return std::find_if(order.begin(), order.end(), [collect](const Entry& entry) { return entry.collect == collect; });
   };
-  std::rotate(at(collect_status), at(collect_status) + 1, at(collect_sessions) + 1);
+  std::rotate(at(collect_status), at(collect_status) + 1, at(collect_sessions) + 1);  // both are in every scope
 }
 
 // Begins statements of the sources that come next, so that the server is at work while their rows are looked at. Of few
@@ -152,21 +150,27 @@ void read_sources(Reading& reading, const WhileItAnswers& meanwhile) {
   std::vector<Entry> order;
   std::copy_if(kCollectors.begin(), kCollectors.end(), std::back_inserter(order),
                [&](const Entry& entry) { return in_scope(entry, reading.request.scope); });
-  if (!reading.performance_schema) put_status_behind_sessions(order);
   Pipeline pipeline(reading, order);
   for (std::size_t i = 0; i < order.size(); ++i) {
     const Entry& entry = order[i];
+    if (i == 1 && meanwhile && !gone) {
+      // Everything depends on the instruments; with the second source the server gets its first large statements. This
+      // takes some ten milliseconds, and InnoDB's tables agree with each other when less than 100 lie between two
+      // looks.
+      pipeline.go_on(i);
+      meanwhile(reading.store, reading.version);
+    }
     const auto begin = std::chrono::steady_clock::now();
     SourceOutcome outcome;
-    if (gone) {
+    if (entry.collect == collect_status && reading.status) {
+      outcome = *reading.status;  // with the sessions
+    } else if (gone) {
       outcome = *gone;
     } else if (begin >= reading.request.deadline) {
       gone = outcome =
           SourceOutcome::unavailable("the time for this run (--timeout) was over", "Give it more time with --timeout");
     } else {
       pipeline.go_on(i);
-      // Of the instruments everything depends; with the second source the server gets its first large statements.
-      if (i == 1 && meanwhile) meanwhile(reading.store, reading.version);
       reading.begin_more = [&pipeline, i] { pipeline.go_on(i); };
       outcome = entry.collect(reading);
       const bool lost = outcome.status != "read" && reading.connection.lost();
@@ -175,7 +179,10 @@ void read_sources(Reading& reading, const WhileItAnswers& meanwhile) {
                                           "Run dbaudit again");
     }
     insert_source(reading.store, reading.server_id, entry.source, outcome, milliseconds_since(begin));
-    if (entry.collect == collect_instruments) bring_plugin_forward(reading, order, i + 1);
+    if (entry.collect == collect_instruments) {
+      bring_plugin_forward(reading, order, i + 1);
+      put_status_behind_sessions(reading, order);
+    }
   }
 }
 

@@ -42,7 +42,7 @@ struct CollectRequest {
   std::shared_ptr<std::optional<Connection>> kept;
 };
 
-// What can be done with the store while the server works out its first answers.
+// What can be done with the store while the server works out its first answers; nothing where it gives none.
 using WhileItAnswers = std::function<void(Store&, const ServerVersion&)>;
 
 // Fills the tables of one server in the store that `store_to_fill` gives, which is called once, when there is a

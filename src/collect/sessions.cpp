@@ -92,8 +92,9 @@ void note_wait(Reading& reading, const Rows& rows, std::string_view state) {
   if (user_lock) {
     if (const std::optional<std::string> name = user_lock_name(rows.view(7)))
       reading.awaited_user_locks.push_back(*name);
-  } else if (const std::optional<std::string> info = reading.statement_text(rows.optional_text(7))) {
-    reading.waiting_statements->insert(*info);
+  } else if (reading.request.scope == Scope::locks && reads_lock_plugin(reading)) {
+    if (const std::optional<std::string> info = reading.statement_text(rows.optional_text(7)))
+      reading.waiting_statements->insert(*info);
   }
 }
 
@@ -199,7 +200,7 @@ SourceOutcome collect_sessions(Reading& reading) {
   Result<Rows> list = reading.connection.query(process_list_sql(reading));
   if (!list) return unavailable_from(list.error(), reading, "sessions");
   const Stored stored = store_sessions(reading, *list, false);
-  static_cast<void>(collect_status(reading));  // how many there should be; known already where it came first
+  if (!reading.status) static_cast<void>(collect_status(reading));  // how many there should be
   const bool short_list = !reading.threads_connected || stored.connections < *reading.threads_connected;
   if (short_list && reading.has_process_privilege != true) {
     return SourceOutcome::partial(

@@ -117,9 +117,6 @@ SourceOutcome read_status(Reading& reading) {
 
 }  // namespace
 
-SourceOutcome collect_status(Reading& reading) {
-  if (!reading.status) reading.status = read_status(reading);
-  return *reading.status;
-}
+SourceOutcome collect_status(Reading& reading) { return *(reading.status = read_status(reading)); }
 
 }  // namespace dbaudit

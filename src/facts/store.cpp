@@ -219,9 +219,9 @@ Result<Query> Store::untrusted_query(std::string_view sql, const WorkLimit& limi
   const char* rest = nullptr;
   untrusted_->check = &check;
   const int code = sqlite3_prepare_v2(db_.get(), sql.data(), static_cast<int>(sql.size()), &statement, &rest);
+  untrusted_->check = nullptr;
   const int offset = code == SQLITE_OK ? -1 : sqlite3_error_offset(db_.get());
   const std::string message = code == SQLITE_OK ? "" : sqlite3_errmsg(db_.get());
-  untrusted_->check = nullptr;
   query.statement_.reset(statement);
   if (code != SQLITE_OK) {
     check.error_line = offset < 0 ? -1 : static_cast<int>(std::count(sql.begin(), sql.begin() + offset, '\n'));

@@ -12,7 +12,7 @@ namespace {
 // Only for the few sessions that are named: matching thousands against every pattern would take longer than the rest.
 // What is asked of each table is picked first, because SQLite would make an index of all of its rows for one session.
 constexpr std::string_view kPeople =
-    "WITH ids AS MATERIALIZED (SELECT value AS id FROM json_each(:ids)), "
+    "WITH ids AS MATERIALIZED (SELECT DISTINCT value AS id FROM json_each(:ids)), "
     "attributes AS MATERIALIZED (SELECT processlist_id, program_name, client_name FROM connection_attributes "
     " WHERE server_id = :id AND processlist_id IN (SELECT id FROM ids)), "
     "said AS MATERIALIZED (SELECT processlist_id, lower(substr(sql_text, 1, 80)) AS text, max(event_id) "

@@ -413,7 +413,7 @@ ParameterValues parameters_of(const AuditedServer& server, const JudgeRequest& r
 void prepare_rules(const std::vector<Rule>& rules, Store& store, const ServerVersion& version) {
   const bool any_pool = store.query("SELECT 1 FROM pool").next().value();
   for (const Rule& rule : rules) {
-    if (!applies(rule, version) || (!any_pool && contains(rule.needs, "pool"))) continue;
+    if (!applies(rule, version) || !rule.only_with.empty() || (!any_pool && contains(rule.needs, "pool"))) continue;
     store.prepare_untrusted(rule.sql);
   }
 }

@@ -39,3 +39,21 @@ TEST_CASE("wrapping keeps words whole that fit into a line, and breaks the other
   CHECK(wrap("주", 1) == std::vector<std::string>{"주"});
   CHECK(wrap("", 5) == std::vector<std::string>{""});
 }
+
+// Eight bytes are looked at together, and a rest one by one.
+TEST_CASE("a byte that is not plain is found at every place") {
+  for (std::size_t size = 1; size <= 20; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      std::string text(size, '~');
+      CHECK(is_valid_utf8(text));
+      CHECK(json_without_controls(text) == text);
+      text[at] = '\x7f';
+      CHECK(is_valid_utf8(text));
+      CHECK(json_without_controls(text) == std::string(at, '~') + "\\u007f" + std::string(size - at - 1, '~'));
+      for (const char high : {'\x80', '\xfe', '\xff'}) {
+        text[at] = high;
+        CHECK_FALSE(is_valid_utf8(text));
+      }
+    }
+  }
+}

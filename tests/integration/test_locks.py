@@ -584,7 +584,8 @@ class Freezes(faults.Proxy):
         self.server = server
 
     def __enter__(self):
-        threading.Thread(target=self._freeze, daemon=True).start()
+        self._thread = threading.Thread(target=self._freeze, daemon=True)
+        self._thread.start()
         return super().__enter__()
 
     def _freeze(self):
@@ -592,6 +593,8 @@ class Freezes(faults.Proxy):
             os.kill(self.server.pid, signal.SIGSTOP)
 
     def __exit__(self, *arguments):
+        self.hit.set()
+        self._thread.join()  # a server that is stopped after this would stay so
         os.kill(self.server.pid, signal.SIGCONT)
         super().__exit__(*arguments)
 

@@ -113,6 +113,8 @@ Stored store_sessions(Reading& reading, Rows& rows, bool with_thread_id) {
   std::unordered_map<std::int64_t, std::int64_t> thread_of;
   for (const auto& [thread, id] : reading.processlist_of_thread) thread_of[id] = thread;
   Stored stored;
+  std::optional<std::string> statement;  // hundreds who wait often wait in the same one
+  std::optional<std::string> as_stored;
   while (rows.next()) {
     const std::int64_t id = rows.integer(0).value_or(0);
     if (with_thread_id) {
@@ -133,7 +135,11 @@ Stored store_sessions(Reading& reading, Rows& rows, bool with_thread_id) {
     if (!ahead && state) note_wait(reading, rows, *state);
     const bool self = id == reading.connection_id;
     // This connection's own statement would differ from run to run and says nothing.
-    const std::optional<std::string> info = self ? std::nullopt : reading.statement_text(rows.optional_text(7));
+    if (const std::optional<std::string_view> now = rows.optional_view(7); now != statement) {
+      statement = now;
+      as_stored = reading.statement_text(statement);
+    }
+    const std::optional<std::string> info = self ? std::nullopt : as_stored;
     insert.row(reading.server_id, id, thread_id, user, host, without_port(host), rows.optional_view(3), command,
                rows.real(5), state, info, kind_of(user, command, self, reading.event_sessions.contains(id)));
     ++stored.rows;

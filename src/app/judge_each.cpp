@@ -194,8 +194,9 @@ class Audit {
     Timings timings;
     part.results = judge_server(inputs_.rules, alone_ ? Which::all : Which::of_one_server, store, server,
                                 request_for(server.name), &timings);
-    of.times.store_ms -= prepare_ms_;
-    of.times.judge_ms = milliseconds_since(begin) + prepare_ms_;
+    const double prepare_ms = index == 0 ? prepare_ms_ : 0;
+    of.times.store_ms -= prepare_ms;
+    of.times.judge_ms = milliseconds_since(begin) + prepare_ms;
     server.server_id = static_cast<std::int64_t>(index) + 1;
 
     const std::lock_guard lock(mutex_);
@@ -240,7 +241,7 @@ class Audit {
   Deadline run_;
   const TakeResults& take_;
   AuditTimes& times_;
-  double prepare_ms_ = 0;
+  double prepare_ms_ = 0;           // of the first server, where it is the only one that was chosen
   bool alone_;                      // no other server can come
   std::mutex mutex_;                // of everything above that is changed, and below
   std::vector<AuditResult> parts_;  // by server; empty: no replica, or one that is here under another name

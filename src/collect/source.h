@@ -65,7 +65,8 @@ struct Reading {
   // MySQL: the event id of each thread's open transaction, and whether InnoDB has transactions of no session.
   std::unordered_map<std::int64_t, std::int64_t> transaction_event_of_thread{};
   bool detached_transactions = false;
-  // Of sessions that wait for a lock of any kind, as soon as they are known.
+  // Of sessions that wait for a lock of any kind, as soon as they are known: what they run, where `dbaudit locks` asks
+  // the plugin only for what they name.
   std::optional<std::set<std::string>> waiting_statements{};
   std::vector<std::string> awaited_user_locks{};  // names in statements that wait in GET_LOCK
   std::unordered_map<std::string, std::int64_t> processlist_of_trx{};

@@ -26,8 +26,8 @@ ParameterValues parse_overrides(const TomlMembers& written, const std::string& f
 // far as they go, and dropped.
 void check_rules(std::vector<Rule>& rules, Store& store, Problems& problems);
 
-// Prepares the statements of the rules that are about a server of this version, if they are sure to run on what can be
-// read. That is half the work of judging, and can be done while the server is still being read.
+// Prepares the statements of the rules that are about a server of this version and do not depend on what is found
+// (only_with). That is half the work of judging, and can be done while the server is still being read.
 void prepare_rules(const std::vector<Rule>& rules, Store& store, const ServerVersion& version);
 
 // Judges one rule on one server.

@@ -165,6 +165,43 @@ class RogueAuth(Fault):
         connection.sendall(wire.error(number + 1, 1045, "Access denied", "28000"))
 
 
+class AsksQuestions(Fault):
+    """Has the password asked for by the plugin "dialog", which prints what the server says and reads the answer from
+    the terminal; `answers` is what it was told."""
+
+    QUESTION = "What is your mother's name?"
+
+    def __init__(self):
+        self.answers = []
+
+    def talk(self, connection):
+        connection.sendall(wire.greeting())
+        number, _ = wire.receive(connection)
+        # 2: the answer is shown while it is typed.
+        connection.sendall(wire.packet(number + 1, b"\xfedialog\0\x02" + self.QUESTION.encode()))
+        number, answer = wire.receive(connection)
+        self.answers.append(answer.rstrip(b"\0").decode(errors="replace"))
+        connection.sendall(wire.error(number + 1, 1045, "Access denied", "28000"))
+
+
+class WantsAFile(Fault):
+    """Answers the first query as if it were LOAD DATA LOCAL; `capabilities` is what the client said that it can do,
+    `sent` what it sent."""
+
+    LOCAL_FILES = 0x80
+
+    def __init__(self, path):
+        self.path, self.capabilities, self.sent = path, None, b""
+
+    def talk(self, connection):
+        login = self.log_in(connection)
+        self.capabilities = int.from_bytes(login[:4], "little")
+        for _ in self.queries(connection):
+            connection.sendall(wire.packet(1, b"\xfb" + str(self.path).encode()))
+            while more := connection.recv(65536):
+                self.sent += more
+
+
 class Proxy(Fault):
     """A real server up to the answer to the first query that contains `pattern`: `after` bytes of it come through,
     then the connection is closed, or (hangs) silent. Needs a client without TLS."""

@@ -104,6 +104,23 @@ def test_rogue_server_gets_no_password(dbaudit):
         assert there.passwords == [] and there.connections >= 3
 
 
+def test_no_server_asks_questions_on_the_terminal(dbaudit):
+    with faults.AsksQuestions() as there:
+        run = dbaudit("audit", "-h", "127.0.0.1", "-P", there.port, "-u", "aud", "--timeout", "5s", password="s3cret", input="Jane\n")
+        assert run.code == 3 and there.connections >= 1 and there.answers == [], run
+        assert there.QUESTION not in run.out + run.err
+
+
+def test_no_server_gets_a_file(dbaudit):
+    secret = dbaudit.home / "id_rsa"
+    secret.write_text("PRIVATE KEY")
+    with faults.WantsAFile(secret) as there:
+        run = dbaudit("audit", "-h", "127.0.0.1", "-P", there.port, "-u", "aud", "--timeout", "2s")
+    assert run.code == 3, run
+    assert b"PRIVATE" not in there.sent
+    assert there.capabilities and not there.capabilities & there.LOCAL_FILES
+
+
 def test_wrong_password_is_told_and_not_repeated(server, dbaudit):
     server.account("aud")
     run = dbaudit("audit", server=server, password="wr0ng-passw0rd")

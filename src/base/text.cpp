@@ -209,6 +209,14 @@ std::vector<std::string> wrap(std::string_view text, std::size_t width, LongWord
   return lines;
 }
 
+std::string_view without_port(std::string_view host) {
+  const std::size_t colon = host.rfind(':');
+  return colon == std::string_view::npos || colon + 1 == host.size() ||
+                 host.find_first_not_of("0123456789", colon + 1) != std::string_view::npos
+             ? host
+             : host.substr(0, colon);
+}
+
 bool matches_glob(const std::string& pattern, const std::string& text) {
   return fnmatch(to_lower(pattern).c_str(), to_lower(text).c_str(), 0) == 0;
 }

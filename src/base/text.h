@@ -40,6 +40,9 @@ enum class LongWords { split, keep };
 // Breaks `text` at spaces into lines of at most `width` columns.
 std::vector<std::string> wrap(std::string_view text, std::size_t width, LongWords long_words = LongWords::split);
 
+// "10.0.0.5:52110" as process lists have it, without the client's port. An IPv6 address must come with its port.
+std::string_view without_port(std::string_view host);
+
 // Shell-style pattern with * and ?; case is ignored.
 bool matches_glob(const std::string& pattern, const std::string& text);
 

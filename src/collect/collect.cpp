@@ -43,13 +43,15 @@ constexpr std::array<Entry, 14> kCollectors{{
 // UNIX_TIMESTAMP is free of time zones, so that clocks can be compared.
 constexpr std::string_view kIdentity =
     "SELECT VERSION(), @@version_comment, @@hostname, @@port, @@system_time_zone, @@performance_schema, "
-    "CONNECTION_ID(), CURRENT_USER(), UNIX_TIMESTAMP(NOW(6)), @@max_connections, @@lower_case_table_names";
+    "CONNECTION_ID(), CURRENT_USER(), UNIX_TIMESTAMP(NOW(6)), @@max_connections, @@lower_case_table_names, "
+    // MySQL's default is more than SQLite's integers hold, and MySQL 9.7's LEAST() makes -1 of it.
+    "IF(@@max_write_lock_count < 4294967295, @@max_write_lock_count, 4294967295)";
 
 struct ServerRow {
   std::optional<ServerVersion> version;
   std::optional<std::string> version_full, version_comment, hostname, error, door, tls_cipher, account,
       system_time_zone;
-  std::optional<std::int64_t> port, connection_id, max_connections, lower_case_table_names;
+  std::optional<std::int64_t> port, connection_id, max_connections, lower_case_table_names, max_write_lock_count;
   std::optional<double> clock_skew_s;
   bool performance_schema = false;
 };
@@ -92,6 +94,7 @@ std::optional<Error> read_identity(Connection& connection, const Clock& clock, S
   }
   row.max_connections = rows->integer(9);
   row.lower_case_table_names = rows->integer(10);
+  row.max_write_lock_count = rows->integer(11);
   return std::nullopt;
 }
 
@@ -259,8 +262,8 @@ std::vector<std::string> collect_server(const std::function<Store&()>& store_to_
       row.version_comment, row.hostname, row.port, declared.role, declared.replica_of, declared.group,
       declared.environment, declared.memory_bytes, nullptr, nullptr, !error, row.error,
       error ? std::optional(to_string(error->kind)) : std::nullopt, row.door, row.tls_cipher, row.account,
-      row.connection_id, row.system_time_zone, row.lower_case_table_names, uptime, format_utc(taken_at),
-      row.clock_skew_s, connect_ms,
+      row.connection_id, row.system_time_zone, row.lower_case_table_names, row.max_write_lock_count, uptime,
+      format_utc(taken_at), row.clock_skew_s, connect_ms,
       connection ? std::optional((connection->query_time() - before).count() * 1000) : std::nullopt,
       milliseconds_since(begin));
   store.commit();

@@ -6,7 +6,8 @@ namespace {
 
 constexpr std::string_view kInstruments =
     "SELECT 'instrument', NAME, ENABLED FROM performance_schema.setup_instruments "
-    "WHERE NAME IN ('wait/lock/metadata/sql/mdl', 'transaction', 'statement/sql/select') "
+    "WHERE NAME IN ('wait/lock/metadata/sql/mdl', 'transaction', 'statement/sql/select', "
+    "'wait/lock/table/sql/handler') "
     "UNION ALL SELECT 'consumer', NAME, ENABLED FROM performance_schema.setup_consumers";
 
 constexpr std::string_view kPlugin =

@@ -20,7 +20,8 @@ std::string_view replicas_sql(const ServerVersion& version) {
   return version.min_mysql(8, 0, 22) ? "SHOW REPLICAS" : "SHOW SLAVE HOSTS";
 }
 constexpr std::string_view kDumps =
-    "SELECT DISTINCT host FROM sessions WHERE server_id = :id AND command LIKE 'Binlog Dump%' AND host IS NOT NULL";
+    "SELECT DISTINCT client_host FROM sessions WHERE server_id = :id AND command LIKE 'Binlog Dump%' "
+    "AND client_host IS NOT NULL";
 
 std::optional<std::string> cell(const Rows& rows, std::initializer_list<std::string_view> names) {
   for (const std::string_view name : names) {
@@ -29,21 +30,12 @@ std::optional<std::string> cell(const Rows& rows, std::initializer_list<std::str
   return std::nullopt;
 }
 
-// "10.0.0.5:52110" without the port, which is the client's.
-std::string without_port(const std::string& host) {
-  const std::size_t colon = host.rfind(':');
-  return colon == std::string::npos || colon + 1 == host.size() ||
-                 host.find_first_not_of("0123456789", colon + 1) != std::string::npos
-             ? host
-             : host.substr(0, colon);
-}
-
 void read_replicas(Reading& reading) {
   std::vector<std::string> dumps;
   {
     Query rows = reading.store.query(kDumps);
     rows.bind("id", reading.server_id);
-    while (rows.next().value()) dumps.push_back(without_port(rows.text(0)));
+    while (rows.next().value()) dumps.push_back(rows.text(0));
   }
   Result<Rows> rows = reading.connection.query(replicas_sql(reading.version));
   if (!rows)

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "base/sql_text.h"
+#include "base/text.h"
 #include "collect/privileges.h"
 #include "collect/source.h"
 
@@ -31,16 +32,21 @@ std::string process_list_sql(const Reading& reading) {
       lists_in_performance_schema(reading) ? "performance_schema.processlist" : "information_schema.PROCESSLIST");
 }
 
+// MySQL without performance_schema: not stopped by somebody's four-byte character (3854), but without a limit to the
+// statements' length. The same columns.
+constexpr std::string_view kUnconverted = "SHOW FULL PROCESSLIST";
+
 // MySQL's process list says "system user" of those who execute events as it does of replication.
 constexpr std::string_view kThreadIds =
-    "SELECT PROCESSLIST_ID, THREAD_ID, NAME = 'thread/sql/event_worker' FROM performance_schema.threads";
+    "SELECT PROCESSLIST_ID, THREAD_ID, NAME = 'thread/sql/event_worker', INSTRUMENTED = 'YES' "
+    "FROM performance_schema.threads";
 
 // The whole list for an account that may read performance_schema but lacks PROCESS; hosts come without ports.
 std::string threads_sql() {
   return fmt::format(
       "SELECT PROCESSLIST_ID, PROCESSLIST_USER, PROCESSLIST_HOST, PROCESSLIST_DB, PROCESSLIST_COMMAND, "
-      "PROCESSLIST_TIME, PROCESSLIST_STATE, {}, THREAD_ID, NAME = 'thread/sql/event_worker' FROM "
-      "performance_schema.threads",
+      "PROCESSLIST_TIME, PROCESSLIST_STATE, {}, THREAD_ID, NAME = 'thread/sql/event_worker', INSTRUMENTED = 'YES' "
+      "FROM performance_schema.threads",
       statement_of("PROCESSLIST_INFO", "PROCESSLIST_STATE"));
 }
 
@@ -59,16 +65,6 @@ std::string_view kind_of(std::string_view user, std::string_view command, bool s
   return "client";
 }
 
-std::optional<std::string_view> without_port(std::optional<std::string_view> host) {
-  if (!host) return std::nullopt;
-  const std::size_t colon = host->rfind(':');
-  const bool ipv6 = colon != std::string::npos && host->find(':') != colon && host->find('[') == std::string::npos;
-  // An IPv6 address comes with its port after the last colon too; one without a port has none of our business.
-  if (colon == std::string::npos || (ipv6 && host->find("::") != std::string::npos && host->size() - colon > 6))
-    return host;
-  return host->substr(0, colon);
-}
-
 struct Stored {
   std::int64_t rows = 0;
   std::int64_t connections = 0;  // what Threads_connected counts
@@ -76,10 +72,12 @@ struct Stored {
 
 // Background threads have no connection id. Thread ids only grow, so one below the highest that is not in the list at
 // all has ended.
-void note_thread(Reading& reading, std::int64_t thread_id, std::optional<std::int64_t> processlist_id) {
+void note_thread(Reading& reading, std::int64_t thread_id, std::optional<std::int64_t> processlist_id,
+                 bool instrumented) {
   reading.highest_thread_id = std::max(reading.highest_thread_id, thread_id);
   if (processlist_id.value_or(0) > 0) {
     reading.processlist_of_thread[thread_id] = *processlist_id;
+    if (!instrumented) reading.silent_threads.insert(thread_id);
   } else {
     reading.background_threads.insert(thread_id);
   }
@@ -118,12 +116,14 @@ Stored store_sessions(Reading& reading, Rows& rows, bool with_thread_id) {
   while (rows.next()) {
     const std::int64_t id = rows.integer(0).value_or(0);
     if (with_thread_id) {
-      note_thread(reading, rows.integer(8).value_or(0), rows.integer(0));
+      note_thread(reading, rows.integer(8).value_or(0), rows.integer(0), rows.integer(10) == 1);
       if (rows.integer(9) == 1) reading.event_sessions.insert(id);
     }
     if (id == 0) continue;  // a background thread
     const std::string_view user = rows.view(1);
     const std::optional<std::string_view> host = rows.optional_view(2);
+    // performance_schema.threads has no ports.
+    const std::optional<std::string_view> client_host = host && !with_thread_id ? without_port(*host) : host;
     const std::string_view command = rows.view(4);
     std::optional<std::int64_t> thread_id;
     if (with_thread_id) {
@@ -140,8 +140,8 @@ Stored store_sessions(Reading& reading, Rows& rows, bool with_thread_id) {
       as_stored = reading.statement_text(statement);
     }
     const std::optional<std::string> info = self ? std::nullopt : as_stored;
-    insert.row(reading.server_id, id, thread_id, user, host, without_port(host), rows.optional_view(3), command,
-               rows.real(5), state, info, kind_of(user, command, self, reading.event_sessions.contains(id)));
+    insert.row(reading.server_id, id, thread_id, user, host, client_host, rows.optional_view(3), command, rows.real(5),
+               state, info, kind_of(user, command, self, reading.event_sessions.contains(id)));
     ++stored.rows;
     if (command != "Daemon" && user != "system user") ++stored.connections;
   }
@@ -188,7 +188,7 @@ SourceOutcome collect_sessions(Reading& reading) {
   if (reading.performance_schema) {
     threads = reading.connection.query(use_threads ? threads_sql() : std::string(kThreadIds));
     while (threads && !use_threads && threads->next()) {
-      note_thread(reading, threads->integer(1).value_or(0), threads->integer(0));
+      note_thread(reading, threads->integer(1).value_or(0), threads->integer(0), threads->integer(3) == 1);
       if (threads->integer(2) == 1) reading.event_sessions.insert(threads->integer(0).value_or(0));
     }
     if (!threads) {
@@ -204,6 +204,7 @@ SourceOutcome collect_sessions(Reading& reading) {
   if (use_threads && threads) return outcome_of_whole_list(reading, store_sessions(reading, *threads, true), true);
 
   Result<Rows> list = reading.connection.query(process_list_sql(reading));
+  if (!list && list.error().kind == ErrorKind::unreadable) list = reading.connection.query(kUnconverted);
   if (!list) return unavailable_from(list.error(), reading, "sessions");
   const Stored stored = store_sessions(reading, *list, false);
   if (!reading.status) static_cast<void>(collect_status(reading));  // how many there should be

@@ -60,6 +60,7 @@ struct Reading {
   std::map<std::string, std::string> instruments{};  // name -> YES or NO; only those that were read
   std::unordered_map<std::int64_t, std::int64_t> processlist_of_thread{};
   std::unordered_set<std::int64_t> background_threads{};
+  std::unordered_set<std::int64_t> silent_threads{};  // sessions of which performance_schema records no statements
   std::unordered_set<std::int64_t> event_sessions{};  // MySQL: connections that execute an event
   std::int64_t highest_thread_id = 0;
   // MySQL: the event id of each thread's open transaction, and whether InnoDB has transactions of no session.

@@ -5,6 +5,9 @@
 // picoseconds from the server's start; this connection's own row tells what "now" is on that clock.
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "collect/privileges.h"
 #include "collect/source.h"
 
 namespace dbaudit {
@@ -18,6 +21,7 @@ std::string statements_sql() {
 }
 
 constexpr double kPicoseconds = 1e12;
+constexpr const char* kStatementInstrument = "statement/sql/select";  // for all of them
 
 struct Event {
   std::int64_t thread_id = 0;
@@ -33,7 +37,16 @@ std::optional<SourceOutcome> statements_off(const Reading& reading) {
   for (const char* consumer : {"global_instrumentation", "thread_instrumentation", "events_statements_current"}) {
     if (reading.is_off(consumer)) return instrument_off(consumer, "setup_consumers");
   }
+  if (reading.is_off(kStatementInstrument)) return instrument_off(kStatementInstrument, "setup_instruments");
   return std::nullopt;
+}
+
+// Whoever asks is in the answer, unless something is off that this account may not see; others are stale then.
+SourceOutcome none_recorded(const Reading& reading) {
+  return SourceOutcome::unavailable("no statement is recorded, not even dbaudit's own",
+                                    reading.instruments.contains(kStatementInstrument)
+                                        ? "See performance_schema.setup_actors and threads.INSTRUMENTED"
+                                        : grant_for("instruments", reading.version, reading.account).value_or(""));
 }
 
 }  // namespace
@@ -51,6 +64,7 @@ SourceOutcome collect_statements(Reading& reading) {
   while (rows->next()) {
     Event event;
     event.thread_id = rows->integer(0).value_or(0);
+    if (reading.silent_threads.contains(event.thread_id)) continue;  // it has said other things since
     const std::optional<std::int64_t> id = reading.processlist_id(event.thread_id);
     if (id == reading.connection_id) {
       // MySQL gives a running statement the present moment as TIMER_END, MariaDB does so too.
@@ -64,6 +78,10 @@ SourceOutcome collect_statements(Reading& reading) {
     event.ended = rows->real(5);
     events.push_back(std::move(event));
   }
+  const bool own_is_silent =
+      std::any_of(reading.silent_threads.begin(), reading.silent_threads.end(),
+                  [&](auto thread) { return reading.processlist_id(thread) == reading.connection_id; });
+  if (!now && !own_is_silent && !reading.thread_ids_problem) return none_recorded(reading);
   const auto ago = [&now](std::optional<double> moment) {
     return now && moment ? std::optional(std::max(0.0, (*now - *moment) / kPicoseconds)) : std::nullopt;
   };
@@ -72,7 +90,15 @@ SourceOutcome collect_statements(Reading& reading) {
     insert.row(reading.server_id, reading.processlist_id(event.thread_id), event.thread_id, event.event_id, event.text,
                event.running, ago(event.started), event.running ? std::nullopt : ago(event.ended));
   }
-  return read_by_thread(reading, static_cast<std::int64_t>(events.size()));
+  const auto count = static_cast<std::int64_t>(events.size());
+  SourceOutcome outcome = read_by_thread(reading, count);
+  if (const std::size_t silent = reading.silent_threads.size(); silent > 0 && outcome.status == "read") {
+    outcome = SourceOutcome::partial(
+        count, fmt::format("no statement of {} {} is recorded", silent, silent == 1 ? "session" : "sessions"),
+        "UPDATE performance_schema.threads SET INSTRUMENTED='YES' WHERE PROCESSLIST_ID IS NOT NULL; for sessions that "
+        "come later see performance_schema.setup_actors");
+  }
+  return outcome;
 }
 
 }  // namespace dbaudit

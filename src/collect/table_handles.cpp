@@ -1,5 +1,11 @@
 // Open tables with a handler-level lock (performance_schema.table_handles): waits for a table flush and for table
 // locks of other engines have no pending metadata lock, this is where their holder shows.
+//
+// A lock shows when the instrument was on as its table was opened (measured on MySQL 9.7.4 and MariaDB 11.8.6: with the
+// instrument or the consumer off there are no rows with locks, and no error).
+#include <fmt/format.h>
+
+#include "collect/privileges.h"
 #include "collect/source.h"
 
 namespace dbaudit {
@@ -9,6 +15,16 @@ constexpr std::string_view kHandles =
     "SELECT OBJECT_TYPE, OBJECT_SCHEMA, OBJECT_NAME, OWNER_THREAD_ID, INTERNAL_LOCK, EXTERNAL_LOCK "
     "FROM performance_schema.table_handles "
     "WHERE OWNER_THREAD_ID > 0 AND (INTERNAL_LOCK IS NOT NULL OR EXTERNAL_LOCK IS NOT NULL)";
+
+constexpr const char* kHandleInstrument = "wait/lock/table/sql/handler";
+constexpr const char* kHandleConsumer = "global_instrumentation";
+
+std::optional<SourceOutcome> handles_off(const Reading& reading) {
+  if (!reading.performance_schema) return performance_schema_off(reading);
+  if (reading.is_off(kHandleConsumer)) return instrument_off(kHandleConsumer, "setup_consumers");
+  if (reading.is_off(kHandleInstrument)) return instrument_off(kHandleInstrument, "setup_instruments");
+  return std::nullopt;
+}
 
 // Says nothing about who; a trace where nothing better is to be had.
 constexpr std::string_view kOpenTables = "SHOW OPEN TABLES WHERE In_use > 0";
@@ -23,13 +39,13 @@ void read_open_tables(Reading& reading) {
 }  // namespace
 
 Ahead ahead_of_table_handles(const Reading& reading) {
-  return {{std::string(reading.performance_schema ? kHandles : kOpenTables)}};
+  return {{std::string(handles_off(reading) ? kOpenTables : kHandles)}};
 }
 
 SourceOutcome collect_table_handles(Reading& reading) {
-  if (!reading.performance_schema) {
+  if (std::optional<SourceOutcome> off = handles_off(reading)) {
     read_open_tables(reading);
-    return performance_schema_off(reading);
+    return *off;
   }
   Result<Rows> rows = reading.connection.query(kHandles);
   if (!rows) return unavailable_from(rows.error(), reading, "table_handles");
@@ -42,6 +58,11 @@ SourceOutcome collect_table_handles(Reading& reading) {
     insert.row(reading.server_id, id, thread, rows->text(0), rows->optional_text(1), rows->optional_text(2),
                rows->optional_text(4), rows->optional_text(5));
     ++count;
+  }
+  if (count == 0 && !reading.instruments.contains(kHandleInstrument)) {
+    return SourceOutcome::unavailable(
+        fmt::format("no row, and whether instrument '{}' is on could not be read", kHandleInstrument),
+        grant_for("instruments", reading.version, reading.account).value_or(""));
   }
   return read_by_thread(reading, count);
 }

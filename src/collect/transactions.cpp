@@ -100,9 +100,10 @@ void add_events(Rows& rows, std::vector<Transaction>& list, Reading& reading) {
 }
 
 // Why events_transactions_current says nothing; nothing when it does. Events of switched-off consumers are what was
-// current when they were switched off.
+// current when they were switched off, so they are not believed either where that cannot be seen.
 std::optional<std::string> events_off(const Reading& reading) {
   if (!reading.performance_schema) return performance_schema_off(reading).reason;
+  if (!reading.instruments.contains("transaction")) return "whether instrument 'transaction' is on could not be read";
   if (reading.is_off("transaction")) return instrument_off("transaction", "setup_instruments").reason;
   for (const char* consumer : {"global_instrumentation", "thread_instrumentation", "events_transactions_current"}) {
     if (reading.is_off(consumer)) return instrument_off(consumer, "setup_consumers").reason;

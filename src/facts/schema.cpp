@@ -56,6 +56,8 @@ std::vector<Table> make_tables() {
         {"connection_id", "INTEGER", "this connection's own id"},
         {"system_time_zone", "TEXT", "@@system_time_zone"},
         {"lower_case_table_names", "INTEGER", "@@lower_case_table_names: 0 when the case of names counts"},
+        {"max_write_lock_count", "INTEGER",
+         "@@max_write_lock_count, at most 4294967295 (MariaDB's default; MySQL's is higher)"},
         {"uptime_s", "INTEGER", "seconds since the server started"},
         {"taken_at", "TEXT", "when reading began, UTC, by this machine's clock"},
         {"clock_skew_s", "REAL", "server's clock minus this machine's clock"},

@@ -9,7 +9,7 @@
 namespace dbaudit {
 
 // Raised whenever a table or column changes: a snapshot carries it.
-inline constexpr int kSchemaVersion = 5;
+inline constexpr int kSchemaVersion = 6;
 // PRAGMA application_id of a snapshot: "dbau".
 inline constexpr int kApplicationId = 0x64626175;
 

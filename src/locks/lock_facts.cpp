@@ -9,7 +9,8 @@
 namespace dbaudit {
 namespace {
 
-constexpr std::string_view kServer = "SELECT flavor, version, lower_case_table_names FROM server WHERE server_id = :id";
+constexpr std::string_view kServer =
+    "SELECT flavor, version, lower_case_table_names, max_write_lock_count FROM server WHERE server_id = :id";
 constexpr std::string_view kSources =
     "SELECT source, status, rows, reason, remedy FROM fact_source WHERE server_id = :id ORDER BY rowid";
 constexpr std::string_view kSessions =
@@ -38,6 +39,9 @@ constexpr std::string_view kPreparedXa = "SELECT xid_sql FROM prepared_xa WHERE 
 constexpr std::string_view kInstruments =
     "SELECT name FROM instruments WHERE server_id = :id AND enabled = 'YES' "
     "AND name IN ('METADATA_LOCK_INFO', 'wait/lock/metadata/sql/mdl')";
+
+// The smaller default of both families.
+constexpr std::int64_t kNeverPass = 4294967295;
 
 class Facts {
  public:
@@ -103,6 +107,7 @@ class Facts {
       const std::optional<Version> version = parse_version(row.text(1));
       if (flavor && version) facts_.version = {*flavor, *version};
       facts_.folds_case = row.integer(2).value_or(0) != 0;
+      facts_.others_may_pass = row.integer(3).value_or(kNeverPass) < kNeverPass;
     });
   }
 

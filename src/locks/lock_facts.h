@@ -101,7 +101,10 @@ struct LockFacts {
   bool plugin_loaded = false;              // MariaDB's METADATA_LOCK_INFO
   bool instrument_on = false;              // wait/lock/metadata/sql/mdl
   bool folds_case = false;                 // lower_case_table_names: names are compared in lower case
-  std::vector<SourceStatus> sources;       // those that were tried, in the order in which they were read
+  // max_write_lock_count is below its default: when so many strong metadata locks were granted while weaker requests
+  // waited, the server lets these go first (MDL_lock in sql/mdl.cc), and does not show when.
+  bool others_may_pass = false;
+  std::vector<SourceStatus> sources;  // those that were tried, in the order in which they were read
 
   [[nodiscard]] const SourceStatus* source(std::string_view name) const {
     for (const SourceStatus& status : sources) {

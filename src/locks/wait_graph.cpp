@@ -42,6 +42,8 @@ constexpr const char* kFromReaders =
     "MariaDB gives every transaction that only read the id 0; it is one of those that hold row locks";
 constexpr const char* kFromAskingReaders =
     "MariaDB does not tell apart those who only read and ask for the same row; who came first is not known";
+constexpr const char* kFromLimitedQueue =
+    "max_write_lock_count is below its default, so the server may let requests pass those that wait ahead";
 constexpr const char* kFromHandles = "it has the table open and locked; who waits is read from the process list";
 constexpr const char* kFromWaitingWriter = "it waits to write the same table, and writers go first";
 
@@ -656,7 +658,7 @@ class Builder {
     }
     for (const Holders& other : locks.waiting) {
       if (conflict_with_waiting(locks.object.type, asking.type, other.type) == Conflict::conflict)
-        add(other, How::queued_ahead, nullptr);
+        add(other, How::queued_ahead, facts_.others_may_pass ? kFromLimitedQueue : nullptr);
     }
     // An ALTER that waits for EXCLUSIVE holds SHARED_UPGRADABLE itself: that explains nothing.
     const bool explained = std::any_of(queue.blockers.begin(), queue.blockers.end(),

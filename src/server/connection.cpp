@@ -35,6 +35,19 @@
 namespace dbaudit {
 namespace {
 
+// What the TLS options of Connector/C++ do depends on the library below it (measured). Oracle's own has OPT_SSL_MODE.
+// Debian's is built with libmariadb: sslEnforce offers TLS, sslVerify demands it with chain and host name.
+// Ubuntu 24.04's is 1.1.12 with libmysqlclient: it offers TLS by itself, takes both keys for CONNECT_TIMEOUT, and
+// checks no host name.
+enum class ClientLibrary { oracle, libmariadb, old_libmysqlclient };
+#if defined(MYSQL_CONCPP_VERSION_MAJOR)
+constexpr ClientLibrary kLibrary = ClientLibrary::oracle;
+#elif defined(MYCPPCONN_MARIADB_BUILD)
+constexpr ClientLibrary kLibrary = ClientLibrary::libmariadb;
+#else
+constexpr ClientLibrary kLibrary = ClientLibrary::old_libmysqlclient;
+#endif
+
 // The guards of the session. One statement for both families: each skips the other's comment. lock_wait_timeout ends
 // everything that would queue behind a metadata lock; both statement limits are MySQL's (milliseconds) and MariaDB's
 // (seconds). time_zone: innodb_trx.trx_started is in the server's own zone.
@@ -112,15 +125,15 @@ sql::ConnectOptionsMap connect_options(const ConnectionOptions& options, int por
 
   const bool verify = options.ssl_mode == SslMode::verify_identity;
   const bool offer = offers_tls(options);
-#if defined(MYSQL_CONCPP_VERSION_MAJOR)
-  map["OPT_SSL_MODE"] = verify ? 5 : !offer ? 1 : options.ssl_mode == SslMode::required ? 3 : 2;
-  map["OPT_GET_SERVER_PUBLIC_KEY"] = true;
-#else
-  if (offer) map["sslEnforce"] = true;
-  if (verify) map["sslVerify"] = true;
-  map["readDefaultFile"] = sql::SQLString(allowed_plugins_file(verify));
-  map["readDefaultGroup"] = sql::SQLString("client");
-#endif
+  if constexpr (kLibrary == ClientLibrary::oracle) {
+    map["OPT_SSL_MODE"] = verify ? 5 : !offer ? 1 : options.ssl_mode == SslMode::required ? 3 : 2;
+    map["OPT_GET_SERVER_PUBLIC_KEY"] = true;
+  } else if constexpr (kLibrary == ClientLibrary::libmariadb) {
+    if (offer) map["sslEnforce"] = true;
+    if (verify) map["sslVerify"] = true;
+    map["readDefaultFile"] = sql::SQLString(allowed_plugins_file(verify));
+    map["readDefaultGroup"] = sql::SQLString("client");
+  }
   if (offer && !options.ssl_ca.empty()) map["sslCA"] = sql::SQLString(options.ssl_ca);
   if (offer && !options.ssl_cert.empty()) map["sslCert"] = sql::SQLString(options.ssl_cert);
   if (offer && !options.ssl_key.empty()) map["sslKey"] = sql::SQLString(options.ssl_key);
@@ -137,15 +150,19 @@ Result<std::unique_ptr<sql::Connection>> connect_once(const ConnectionOptions& o
   if (left <= Seconds{0}) {
     return Error{ErrorKind::timeout, fmt::format("cannot {}: the time for this run (--timeout) is over", doing)};
   }
-#if !defined(MYSQL_CONCPP_VERSION_MAJOR)
-  if (allowed_plugins_file(options.ssl_mode == SslMode::verify_identity).empty()) {
+  const bool verify = options.ssl_mode == SslMode::verify_identity;
+  if (kLibrary == ClientLibrary::old_libmysqlclient && verify) {
+    return Error{ErrorKind::tls,
+                 fmt::format("cannot {}: this build of Connector/C++ cannot verify who the server is", doing),
+                 "Use a dbaudit that was built on Debian, or --ssl-mode REQUIRED for encryption only"};
+  }
+  if (kLibrary == ClientLibrary::libmariadb && allowed_plugins_file(verify).empty()) {
     return Error{ErrorKind::other,
                  fmt::format("cannot {}: without a file in memory (memfd_create, /proc) the client library cannot be "
                              "kept from sending the password in the clear",
                              doing),
                  "Mount /proc and allow more open files"};
   }
-#endif
   const auto started = std::chrono::steady_clock::now();
   try {
     sql::ConnectOptionsMap map = connect_options(options, port, left);

@@ -141,7 +141,7 @@ Error server_error(int library_code, const std::string& library_sqlstate, const 
           "refused in the same words, and needs --ssl-mode REQUIRED";
     }
   }
-  if (code == 2026 && text.find("timed out") != std::string::npos) meaning.kind = ErrorKind::timeout;
+  if (connecting && code == 2026 && text.find("timed out") != std::string::npos) meaning.kind = ErrorKind::timeout;
   return {meaning.kind, fmt::format("cannot {}: {}", doing, text.empty() ? "no reason given" : bounded(text, 300)),
           meaning.next_step, code, sqlstate};
 }

@@ -180,10 +180,10 @@ def test_opens_in_sqlite(server, dbaudit, aud):
 def test_has_every_table_and_column_that_the_schema_names(server, dbaudit, aud):
     dbaudit("snapshot", "-o", "s.db", server=server)
     with sqlite3.connect(dbaudit.home / "s.db") as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (5,)
+        assert database.execute("PRAGMA user_version").fetchone() == (6,)
         tables = {name: {row[1] for row in database.execute(f"PRAGMA table_info({name})")} for (name,) in database.execute("SELECT name FROM sqlite_schema")}
     told = dbaudit("schema", "--all").out
-    assert "schema version 5" in told
+    assert "schema version 6" in told
     for table, columns in tables.items():
         described = re.search(rf"^{table}\b.*?(?=^\w|\Z)", told, re.M | re.S)
         assert described, table
@@ -373,11 +373,11 @@ def altered(snapshot, dbaudit):
     return alter
 
 
-@pytest.mark.parametrize("version", [0, 1, 2, 3, 4, 99])
+@pytest.mark.parametrize("version", [0, 1, 2, 3, 4, 5, 99])
 def test_other_schema_version_is_refused(dbaudit, altered, version):
-    """1 is what the first dbaudit wrote: without open tables and the owners of locks; 2 lacks how the server compares names, 3 replicas and upgrades, 4 the keys of tables with one row a server."""
+    """1 is what the first dbaudit wrote: without open tables and the owners of locks; 2 lacks how the server compares names, 3 replicas and upgrades, 4 the keys of tables with one row a server, 5 max_write_lock_count."""
     path = altered(f"PRAGMA user_version = {version}")
-    said = f"schema version {version}, this dbaudit reads version 5; use the dbaudit that wrote it"
+    said = f"schema version {version}, this dbaudit reads version 6; use the dbaudit that wrote it"
     assert_refused(dbaudit, path, said)
     run = dbaudit("locks", "--from", path)
     assert run.code == 2 and said in run.err and run.out == "", run

@@ -57,3 +57,13 @@ TEST_CASE("a byte that is not plain is found at every place") {
     }
   }
 }
+
+TEST_CASE("a client's host comes without its port") {
+  CHECK(without_port("10.0.0.5:52110") == "10.0.0.5");
+  CHECK(without_port("localhost:1") == "localhost");
+  CHECK(without_port("::1:52110") == "::1");
+  CHECK(without_port("2001:db8::5:52110") == "2001:db8::5");
+  CHECK(without_port("localhost") == "localhost");
+  CHECK(without_port("") == "");
+  CHECK(without_port("connecting:") == "connecting:");
+}

@@ -124,6 +124,10 @@ TEST_CASE("a TLS handshake without an answer is no wrong certificate") {
   CHECK(error_of(2026, During::connecting, "TLS/SSL error: timed out").kind == ErrorKind::timeout);
 }
 
+TEST_CASE("a TLS connection on which nothing comes any more is lost, and is not asked again") {
+  CHECK(error_of(2026, During::reading, "TLS/SSL error: Connection timed out (110)").kind == ErrorKind::lost);
+}
+
 TEST_CASE("a refusal before TLS is what it wraps") {
   struct Early {
     int code;

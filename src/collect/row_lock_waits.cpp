@@ -35,12 +35,13 @@ constexpr std::string_view kDataLockHolders =
     "FROM performance_schema.data_lock_waits w LEFT JOIN "
     "(SELECT DISTINCT REQUESTING_ENGINE_LOCK_ID AS id FROM performance_schema.data_lock_waits) r "
     "ON r.id = w.BLOCKING_ENGINE_LOCK_ID WHERE r.id IS NULL LIMIT 20000";
-// Only locks that somebody waits for, each looked up by its id.
+// Only locks that somebody waits for, each looked up by its id. MySQL takes every such table for one of 99999 rows and
+// would begin with data_locks, so the order is told to it: 1 ms in place of 800 with 200,000 row locks (9.7.4).
 constexpr std::string_view kAwaitedLocks =
     "SELECT l.ENGINE_LOCK_ID, l.LOCK_MODE, l.LOCK_TYPE, l.OBJECT_SCHEMA, l.OBJECT_NAME, l.INDEX_NAME "
     "FROM (SELECT REQUESTING_ENGINE_LOCK_ID AS id FROM performance_schema.data_lock_waits "
     "UNION SELECT BLOCKING_ENGINE_LOCK_ID FROM performance_schema.data_lock_waits) w "
-    "JOIN performance_schema.data_locks l ON l.ENGINE_LOCK_ID = w.id LIMIT 20000";
+    "STRAIGHT_JOIN performance_schema.data_locks l ON l.ENGINE_LOCK_ID = w.id LIMIT 20000";
 
 constexpr std::string_view kInnodbLocks =
     "SELECT lock_id, lock_mode, lock_type, lock_table, lock_index FROM information_schema.INNODB_LOCKS";

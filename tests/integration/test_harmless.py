@@ -50,11 +50,11 @@ def grants_of(server):
     return EVERYTHING + more
 
 
-def logged(server, dbaudit, *command, user="aud"):
+def logged(server, dbaudit, *command, user="aud", **options):
     """The statements that the server saw of one run."""
     (dbaudit.home / "pools.toml").write_text(POOLS)
     with server.general_log() as log:
-        run = dbaudit(*command, server=server, user=user)
+        run = dbaudit(*command, server=server, user=user, **options)
         assert run.code in (0, 1, 3), run
         seen = wait_for(lambda: (s := list(log.statements(user))) and s[-1].command == "Quit" and s, "the session's end is logged")
     return seen
@@ -119,6 +119,29 @@ def test_as_many_statements_with_locks_and_waiters(server, dbaudit, command):
     assert not any(waiter.done() for waiter in waiters)
 
 
+@pytest.mark.variants("mysql-9.7")
+@pytest.mark.parametrize("command", ["audit", "locks"])
+def test_row_locks_are_looked_up_and_not_listed(server, dbaudit, command):
+    """data_locks has a row for each row lock of each transaction: to make 200,000 of them takes the server a second."""
+    server.account("aud", grants_of(server))
+    named = [sql for sql in queries(logged(server, dbaudit, command)) if re.search(r"\bdata_locks\b", sql)]
+    assert named
+    for sql in named:
+        aliases = re.findall(r"JOIN performance_schema\.data_locks (\w+) ON", sql)
+        assert len(aliases) == len(re.findall(r"\bdata_locks\b", sql)), sql
+        plan = server.admin(f"EXPLAIN FORMAT=TRADITIONAL {sql}")
+        assert [row[4] for row in plan if row[2] in aliases] in (["ref"], ["eq_ref"]), plan
+
+
+def test_option_file_does_nothing_in_the_session(server, dbaudit):
+    """The client library would do as its options say; dbaudit takes where to connect, and as whom."""
+    server.account("aud", grants_of(server))
+    (dbaudit.home / ".my.cnf").write_text("[client]\npassword=pw\ninit-command=DO 4711\ndefault-character-set=latin1\n")
+    sent = queries(logged(server, dbaudit, "locks", env={"DBAUDIT_PASSWORD": None}))
+    assert not [sql for sql in sent if "4711" in sql or "latin1" in sql]
+    assert {name for sql in sent for name in re.findall(r"SET NAMES '?(\w+)", sql)} == {"utf8mb4"}
+
+
 # --- what the session could do even if it wanted to
 
 
@@ -155,15 +178,23 @@ def test_session_has_a_limit_on_each_statement(server, guarded):
     assert 0 < float(guarded.fetchall()[0][0]) <= 30
 
 
-def test_session_is_no_open_transaction(server, dbaudit):
+@pytest.fixture
+def no_autocommit(server):
+    """Sessions begin without autocommit, unless they set it themselves."""
+    server.set_global(autocommit="OFF", init_connect="SET autocommit=0")
+
+
+def test_session_is_no_open_transaction(server, dbaudit, no_autocommit):
     """While it waits between two samples, it holds nothing."""
     server.account("aud", grants_of(server))
     argv = dbaudit.argv("audit", "--interval", "30s", server=server)
     with subprocess.Popen(argv, env=dbaudit.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
         try:
-            server.wait_for("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'aud' AND COMMAND = 'Sleep'", "it is between two samples")
+            server.wait_for("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'aud' AND COMMAND = 'Sleep' AND TIME >= 1", "it is between two samples")
             number = server.admin("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'aud'")[0][0]
             assert not server.admin(f"SELECT * FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = {number}")
+            if server.flavor == "mysql":  # where reading performance_schema takes metadata locks of it
+                assert not server.admin(f"SELECT l.* FROM performance_schema.metadata_locks l JOIN performance_schema.threads t ON t.THREAD_ID = l.OWNER_THREAD_ID WHERE t.PROCESSLIST_ID = {number}")
             if server.admin("SELECT @@performance_schema")[0][0]:
                 attributes = dict(server.admin(f"SELECT ATTR_NAME, ATTR_VALUE FROM performance_schema.session_connect_attrs WHERE PROCESSLIST_ID = {number}"))
                 assert attributes["program_name"] == "dbaudit"
@@ -171,3 +202,17 @@ def test_session_is_no_open_transaction(server, dbaudit):
             with contextlib.suppress(ProcessLookupError):
                 running.kill()
     server.wait_for("SELECT COUNT(*) = 0 FROM information_schema.PROCESSLIST WHERE USER = 'aud'", "a killed auditor leaves no session behind")
+
+
+def test_what_it_has_read_stays_locked_for_nobody(server, dbaudit, no_autocommit):
+    """A session that has executed everything that an audit sent, to the last statement, and is still there."""
+    server.account("aud", grants_of(server))
+    sent = queries(logged(server, dbaudit, "audit"))
+    assert any("mysql.user" in sql for sql in sent)
+    session = server.connect("aud", "pw", autocommit=None)  # as the server begins it
+    for sql in sent:
+        session.cursor().execute(sql)
+    server.wait_for(f"SELECT COUNT(*) = 0 FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = {session.thread_id()}", "it is in no transaction")
+    other = server.connect().cursor()
+    other.execute("SET SESSION lock_wait_timeout = 1")
+    other.execute("LOCK TABLES mysql.user WRITE" if server.flavor == "mysql" else "LOCK TABLES mysql.global_priv WRITE")

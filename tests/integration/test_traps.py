@@ -3,6 +3,7 @@
 import json
 import re
 
+import pymysql
 import pytest
 
 from polling import wait_for
@@ -102,17 +103,52 @@ def test_any_statement_text_goes_through_every_output(server, dbaudit, aud, shop
     assert not waiter.done()
 
 
+def talks_in_emoji(server):
+    """MySQL: information_schema's process list and INNODB_TRX now fail with 3854 for everybody."""
+
+    def fail():
+        try:
+            server.admin("SELECT * FROM information_schema.INNODB_TRX")
+        except pymysql.MySQLError as error:
+            return error.args[0] == 3854
+
+    talker = running(server, EMOJI, transaction(server, "SELECT * FROM shop.t"))
+    if server.flavor == "mysql":
+        wait_for(fail, "InnoDB's list has the emoji", interval=0.12)
+    return talker
+
+
 def test_emoji_of_somebody_hides_nobody(server, dbaudit, aud, shop):
-    """MySQL: information_schema's process list and INNODB_TRX then fail with 3854 for everybody."""
     open_one = transaction(server, "UPDATE shop.t SET v = 3 WHERE id = 1")
-    talker = running(server, EMOJI)
+    talker = talks_in_emoji(server)
     seen = sources(dbaudit("audit", "--format", "json", server=server).json())
     assert seen["sessions"]["status"] == "read"
     rows = dbaudit("query", "--format", "json", "SELECT processlist_id AS id FROM sessions UNION ALL SELECT -processlist_id FROM transactions", server=server).json()
     assert {talker.connection_id, -open_one.thread_id()} <= {row["id"] for row in rows}
-    if server.flavor == "mysql" and seen["transactions"]["status"] != "read":
+    if server.flavor == "mysql":
         assert seen["transactions"]["status"] == "partial" and "3854" in seen["transactions"]["reason"]
         assert "try again" in seen["transactions"]["remedy"]
+
+
+@pytest.mark.variants("mysql-9.7")
+def test_emoji_of_somebody_hides_no_row_lock_wait(server, dbaudit, aud, shop):
+    holder = transaction(server, "UPDATE shop.t SET v = 3 WHERE id = 1")
+    waiter = server.background("UPDATE shop.t SET v = 4 WHERE id = 1")
+    server.wait_for("SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'", "it waits")
+
+    def look():
+        report = dbaudit("locks", "--format", "json", "--min-wait", "0s", server=server).json()
+        waits = [(wait["connection_id"], wait["object_name"], [(by["connection_id"], by["lock"], by["certainty"]) for by in wait["blocked_by"]]) for wait in report["waits"]]
+        return waits, [(root["connection_id"], root["state"], root["blocks"], root["remedy"]) for root in report["roots"]], report["suspects"]
+
+    before = look()
+    talks_in_emoji(server)
+    assert look() == before
+    assert before == (
+        [(waiter.connection_id, "t", [(holder.thread_id(), "X,REC_NOT_GAP", "observed")])],
+        [(holder.thread_id(), "idle_in_transaction", 1, f"KILL {holder.thread_id()}")],
+        [],
+    )  # fmt: skip
 
 
 def test_account_name_with_control_characters_reaches_no_terminal(server, dbaudit, aud, shop):
@@ -135,6 +171,19 @@ def test_ages_are_right_in_any_time_zone(server, ask, shop, zone):
     ages = ask(f"SELECT age_s FROM transactions WHERE processlist_id = {open_one.thread_id()}")
     assert ages and 0 <= ages[0]["age_s"] < 30
     assert abs(ask("SELECT clock_skew_s AS s FROM server")[0]["s"]) < 2
+
+
+@pytest.mark.variants("mysql-9.7", "mariadb-11.8-ps")
+def test_age_of_a_transaction_is_that_since_begin(server, ask, shop):
+    """InnoDB counts from where it first saw it."""
+    session = server.connect()
+    session.begin()
+    begun = server.admin("SELECT NOW(6)")[0][0]
+    server.wait_for(f"SELECT NOW(6) > '{begun}' + INTERVAL 2 SECOND", "two seconds have gone by")
+    session.cursor().execute("UPDATE shop.t SET v = 3 WHERE id = 1")
+    server.wait_for(f"SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = {session.thread_id()}", "its transaction shows")
+    rows = ask(f"SELECT age_s >= 2 AND age_s < 30 AS since_begin, seen_in, rows_modified FROM transactions WHERE processlist_id = {session.thread_id()}")
+    assert rows == [{"since_begin": 1, "seen_in": "both", "rows_modified": 1}]
 
 
 def test_statement_and_session_times_are_right(server, ask, shop):
@@ -180,8 +229,10 @@ def test_own_session_is_not_among_the_observed(server, dbaudit, ask):
 
 
 def test_globals_are_the_servers_and_not_this_sessions(server, ask):
+    """The client library sets two of them in its session, and the guards a third."""
+    server.set_global(autocommit="OFF", **{"transaction_isolation" if server.flavor == "mysql" else "tx_isolation": "READ-COMMITTED"})
     row = ask("SELECT lock_wait_timeout, autocommit, coalesce(transaction_isolation, tx_isolation) AS isolation, wait_timeout FROM global_variables")[0]
-    assert row == {"lock_wait_timeout": server.admin("SELECT @@GLOBAL.lock_wait_timeout")[0][0], "autocommit": "ON", "isolation": "REPEATABLE-READ", "wait_timeout": 28800}
+    assert row == {"lock_wait_timeout": server.admin("SELECT @@GLOBAL.lock_wait_timeout")[0][0], "autocommit": "OFF", "isolation": "READ-COMMITTED", "wait_timeout": 28800}
 
 
 def test_session_values_of_others(server, dbaudit, aud):

@@ -516,6 +516,55 @@ TEST_CASE("plugin: where nobody explains a wait, whoever holds something comes b
   for (const LockRoot& root : report.roots) CHECK(nodes.insert(root.node).second);
 }
 
+// MariaDB with both: performance_schema tells who waits, and shows granted locks as they were asked for; the plugin
+// tells what they are now.
+LockFacts both() {
+  LockFacts out = facts(Flavor::mariadb);
+  out.plugin_loaded = true;
+  return out;
+}
+HeldLock as_requested(HeldLock held) {
+  held.type_is_current = false;
+  return held;
+}
+
+TEST_CASE("plugin and performance_schema: one lock that both show is one observed edge, of the type that it has") {
+  LockFacts known = both();
+  known.sessions = {session(1, "Sleep", 60), session(2, "Query", 5, kForTable, "UPDATE orders SET v = 1")};
+  known.metadata_locks = {seen(1, "SHARED_READ_ONLY"), as_requested(lock(1, "SHARED_READ", true)),
+                          as_requested(lock(2, "SHARED_WRITE", false))};
+  const LockReport report = analyse_locks(known);
+  CHECK(report.method == LockMethod::plugin_and_performance_schema);
+  REQUIRE(report.graph.waits.size() == 1);
+  const auto edges = blockers_of(report.graph, report.graph.waits.front(), 9);
+  REQUIRE(edges.size() == 1);
+  CHECK(report.graph.nodes[edges[0]->node].connection_id == 1);
+  CHECK(edges[0]->lock == "SHARED_READ_ONLY");
+  CHECK(edges[0]->how == How::granted);
+  CHECK(edges[0]->certainty == Certainty::observed);
+  REQUIRE(report.roots.size() == 1);
+  CHECK(id_of(report, report.roots.front()) == 1);
+  CHECK(report.roots.front().state == "lock_tables");
+}
+
+TEST_CASE("plugin and performance_schema: who asked for more than it has by now stands in nobody's way") {
+  LockFacts known = both();
+  known.sessions = {session(1, "Query", 9, "copy to tmp table", "ALTER TABLE items ADD x INT"), session(2, "Sleep", 60),
+                    session(3, "Query", 5, "Waiting for backup lock", "BACKUP STAGE BLOCK_DDL")};
+  for (const bool plugin : {true, false}) {
+    for (const std::int64_t id : {1, 2}) {
+      HeldLock held = seen(id, plugin && id == 1 ? "BACKUP_ALTER_COPY" : "BACKUP_DDL", "", "BACKUP");
+      if (!plugin) held.seen_in = "metadata_locks";
+      known.metadata_locks.push_back(plugin ? held : as_requested(held));
+    }
+  }
+  HeldLock asked = seen(3, "BACKUP_BLOCK_DDL", "", "BACKUP");
+  asked.seen_in = "metadata_locks";
+  asked.granted = false;
+  known.metadata_locks.push_back(as_requested(asked));
+  CHECK(blockers(analyse_locks(known), 3) == Ids{2});
+}
+
 TEST_CASE("MariaDB's performance_schema: what LOCK TABLES READ waits for has no name there") {
   LockFacts known = facts(Flavor::mariadb);
   known.sessions = {session(1, "Sleep", 60), session(2, "Sleep", 60), session(3, "Query", 5, kForTable)};
@@ -584,6 +633,53 @@ TEST_CASE("a transaction of no session that rolls back since a restart is not pr
   CHECK(report.roots.front().state == "rolling_back");
   CHECK(report.roots.front().remedy.empty());
   CHECK(report.roots.front().rows_modified == 900);
+}
+
+// MariaDB's InnoDB asks for SHARED on a stalled table in one of its own threads, which nobody can kill.
+TEST_CASE("a background thread that asks for a lock neither waits nor is anybody's root") {
+  Store store(Tables::of_locks);
+  store.insert("server", {"server_id", "flavor", "version"}).row(1, "mariadb", "11.8.6");
+  store.insert("fact_source", {"server_id", "source", "status"}).row(1, "metadata_locks", "read");
+  {
+    Insert sessions = store.insert("sessions", {"server_id", "processlist_id", "command", "time_s", "kind"});
+    sessions.row(1, 7, "Sleep", 60, "client");
+    sessions.row(1, 8, "Query", 9, "client");
+    sessions.row(1, 9, "Query", 5, "client");
+    Insert locks = store.insert(
+        "metadata_locks", {"server_id", "processlist_id", "owner_thread_id", "owner", "object_type", "object_schema",
+                           "object_name", "lock_type", "lock_status", "lock_type_is", "seen_in"});
+    const auto add = [&locks](std::optional<std::int64_t> id, std::int64_t thread, const char* owner, const char* type,
+                              const char* status) {
+      locks.row(1, id, thread, owner, "TABLE", "shop", "orders", type, status, "as_requested", "metadata_locks");
+    };
+    add(7, 107, "session", "SHARED_READ", "GRANTED");
+    add(8, 108, "session", "EXCLUSIVE", "PENDING");
+    add({}, 31, "background", "SHARED", "PENDING");
+    add({}, 32, "background", "EXCLUSIVE", "PENDING");  // in the way of 9, were it a session's
+    add(9, 109, "session", "SHARED_READ", "PENDING");
+  }
+  LockFacts known = read_lock_facts(store, 1);
+  CHECK(known.metadata_locks.size() == 3);
+  const auto check = [&] {
+    const LockReport report = analyse_locks(known);
+    CHECK(report.graph.nodes.size() == 3);
+    CHECK(report.graph.waits.size() == 2);
+    CHECK(blockers(report, 8) == Ids{7});
+    CHECK(blockers(report, 9) == Ids{8});
+    REQUIRE(report.roots.size() == 1);
+    CHECK(id_of(report, report.roots.front()) == 7);
+    CHECK(report.roots.front().blocks == 2);
+    CHECK(report.suspects.empty());
+  };
+  check();
+  // Nor where it is not known that it is one.
+  for (const char* type : {"SHARED", "EXCLUSIVE"}) {
+    HeldLock asked = lock(0, type, false);
+    asked.connection_id.reset();
+    asked.thread_id = 31;
+    known.metadata_locks.push_back(asked);
+  }
+  check();
 }
 
 TEST_CASE("nobody waits") {

@@ -1,10 +1,11 @@
-"""Servers that misbehave. Each is a context manager; `port` is on 127.0.0.1.
+"""Servers that misbehave. Each is a context manager; `port` is on 127.0.0.1, unless `host` is another.
 
   with faults.Silent() as fault:
       dbaudit("locks", "-h", "127.0.0.1", "-P", fault.port, "--timeout", "2s")
 """
 
 import contextlib
+import re
 import socket
 import threading
 
@@ -16,10 +17,12 @@ HOST = "127.0.0.1"
 class Fault:
     """Accepts for as long as the block lasts; talk() is the misbehaviour, one thread per connection."""
 
+    host = HOST
+
     def __enter__(self):
         self.connections = 0
         self._open, self._over = [], threading.Event()
-        self._listener = socket.create_server((HOST, 0))
+        self._listener = socket.create_server((self.host, 0), family=socket.AF_INET6 if ":" in self.host else socket.AF_INET)
         self.port = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -108,6 +111,18 @@ class Silent(Fault):
 class HangsAfterGreeting(Fault):
     def talk(self, connection):
         connection.sendall(wire.greeting())
+        self.hang(connection)
+
+
+class StallsInTls(Fault):
+    """Offers TLS, and says nothing more when the client begins it; `asked` is the client's wish for it."""
+
+    def __init__(self):
+        self.asked = b""
+
+    def talk(self, connection):
+        connection.sendall(wire.greeting(wire.CAPABILITIES | wire.SSL))
+        _, self.asked = wire.receive(connection)
         self.hang(connection)
 
 
@@ -202,34 +217,92 @@ class WantsAFile(Fault):
                 self.sent += more
 
 
-class Proxy(Fault):
-    """A real server up to the answer to the first query that contains `pattern`: `after` bytes of it come through,
-    then the connection is closed, or (hangs) silent. Needs a client without TLS."""
+class Between(Fault):
+    """A real server: whatever a subclass does not change comes through. Needs a client without TLS."""
 
-    def __init__(self, upstream_port, pattern, after=64, hangs=False):
-        self.upstream_port, self.pattern, self.after, self.hangs = upstream_port, pattern.encode(), after, hangs
-        self.hit = threading.Event()
+    def __init__(self, upstream_port):
+        self.upstream_port = upstream_port
 
     def talk(self, connection):
         with socket.create_connection((HOST, self.upstream_port)) as upstream:
             self._open.append(upstream)
-            self._threads.append(threading.Thread(target=self._forward, args=(connection, upstream), daemon=True))
+            self._threads.append(threading.Thread(target=self._answers, args=(connection, upstream), daemon=True))
             self._threads[-1].start()
             with contextlib.suppress(ConnectionError):
                 while True:
                     number, payload = wire.receive(connection)
-                    if payload[:1] == bytes([wire.QUERY]) and self.pattern in payload:
-                        self.hit.set()
-                    upstream.sendall(wire.packet(number, payload))
+                    if answer := self.instead(number, payload):
+                        connection.sendall(answer)
+                    else:
+                        upstream.sendall(wire.packet(number, payload))
 
-    def _forward(self, connection, upstream):
+    def _answers(self, connection, upstream):
         with contextlib.suppress(OSError):
-            while data := upstream.recv(65536):
-                if not self.hit.is_set():
-                    connection.sendall(data)
-                    continue
-                connection.sendall(data[: self.after])
-                if self.hangs:
-                    self._over.wait()
-                break
+            self.pass_on(connection, upstream)
             connection.shutdown(socket.SHUT_RDWR)
+
+    def instead(self, number, payload):
+        """What the client gets in place of the server's answer; nothing: ask the server."""
+
+    def pass_on(self, connection, upstream):
+        """The server's answers, to the client."""
+        while data := upstream.recv(65536):
+            connection.sendall(data)
+
+
+class Proxy(Between):
+    """A real server up to the answer to the first query that contains `pattern`: `after` bytes of it come through,
+    then the connection is closed, or (hangs) silent."""
+
+    def __init__(self, upstream_port, pattern, after=64, hangs=False):
+        super().__init__(upstream_port)
+        self.pattern, self.after, self.hangs = pattern, after, hangs
+        self.hit = threading.Event()
+
+    def instead(self, number, payload):
+        if wire.asks(payload, self.pattern):
+            self.hit.set()
+
+    def pass_on(self, connection, upstream):
+        while data := upstream.recv(65536):
+            if not self.hit.is_set():
+                connection.sendall(data)
+                continue
+            connection.sendall(data[: self.after])
+            if self.hangs:
+                self._over.wait()
+            return
+
+
+class RefusesQuery(Between):
+    """A real server that answers each query that contains `pattern` with this error."""
+
+    def __init__(self, upstream_port, pattern, code, state, message):
+        super().__init__(upstream_port)
+        self.pattern, self.error = pattern, (code, message, state)
+
+    def instead(self, number, payload):
+        return wire.error(number + 1, *self.error) if wire.asks(payload, self.pattern) else None
+
+
+class CountsTooMany(Between):
+    """A real server whose Threads_connected is as many nines as it has digits."""
+
+    def pass_on(self, connection, upstream):
+        while True:
+            number, payload = wire.receive(upstream)
+            payload = re.sub(rb"^(\x11Threads_connected.)(\d+)$", lambda found: found[1] + b"9" * len(found[2]), payload, flags=re.DOTALL)
+            connection.sendall(wire.packet(number, payload))
+
+
+class FullAtFirst(Between):
+    """A real server that has no connection left for the first clients."""
+
+    def __init__(self, upstream_port, refusals):
+        super().__init__(upstream_port)
+        self.refusals = refusals
+
+    def talk(self, connection):
+        if self.connections > self.refusals:
+            return super().talk(connection)
+        connection.sendall(wire.error(0, 1040, "Too many connections"))

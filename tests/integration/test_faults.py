@@ -10,14 +10,16 @@ import pymysql
 import pytest
 
 import faults
-from reports import results, sources, statuses
+from reports import expected_exit, results, rules_of, sources, statuses, unknowns_match_sources
 from stalls import method_of
-from test_harmless import grants_of
+from test_harmless import POOLS, grants_of
+from test_privileges import grant_wanted, has_performance_schema
 
 FAULTS = {
     "refuses": (faults.Refuses, r"Is the server running"),
     "silent": (faults.Silent, r"No answer in|did not answer in time"),
     "hangs after its greeting": (faults.HangsAfterGreeting, r"No answer in|did not answer in time|--timeout"),
+    "stalls in the TLS handshake": (faults.StallsInTls, r"No answer in|did not answer in time|--timeout"),
     "hangs on a query": (faults.HangsOnQuery, r"No answer in|connection broke|--timeout"),
     "dies in a result": (faults.DiesInResult, r"connection broke"),
     "drips a greeting": (faults.Drips, r"--timeout|did not answer in time|No answer"),
@@ -66,17 +68,54 @@ def test_a_full_server_is_not_knocked_at_again_and_again(dbaudit):
     assert 3 <= len(knocks) <= 5 and knocks[-1] - knocks[0] > 1, knocks
 
 
+@pytest.mark.variants("mysql-9.7", "mariadb-10.11")
+def test_a_server_that_is_full_for_a_moment_is_read(server, dbaudit):
+    server.account("aud", grants_of(server))
+    with faults.FullAtFirst(server.port, refusals=2) as there:
+        run = dbaudit("query", "--format", "json", "SELECT door FROM server", "-h", "127.0.0.1", "-P", there.port, "-u", "aud", "--ssl-mode", "DISABLED")
+    assert run.code == 0 and run.json() == [{"door": "normal port"}], run
+    assert there.connections == 3
+
+
+def test_a_tls_handshake_that_stalls_is_told_within_the_timeout(dbaudit):
+    with faults.StallsInTls() as there:
+        run = dbaudit("locks", "-h", "127.0.0.1", "-P", there.port, "-u", "aud", "--ssl-mode", "REQUIRED", "--timeout", "1s")
+    assert run.code == 3 and run.waited_s < 3, run
+    assert re.search(r"No answer in (1 s|\d+ ms)|did not answer in time", re.sub(r"\s+", " ", run.err)), run
+    assert len(there.asked) == 32, there.asked  # a login is longer
+
+
+def test_ipv6_address_is_connected_to(dbaudit):
+    class Six(faults.RogueAuth):
+        host = "::1"
+
+    for where in (lambda port: ["-h", "::1", "-P", port, "-u", "aud"], lambda port: ["--url", f"mysql://aud@[::1]:{port}"]):
+        with Six() as there:
+            run = dbaudit("audit", *where(there.port), "--timeout", "5s")
+        assert run.code == 3 and there.connections >= 1, run
+        assert "password in the clear" in re.sub(r"\s+", " ", run.out), run
+
+
 def test_dead_name_is_told(dbaudit):
     run = dbaudit("audit", "-h", "no-such-host.invalid", "-u", "aud")
     assert run.code == 3 and "cannot look up host no-such-host.invalid" in re.sub(r"\s+", " ", run.out + run.err), run
 
 
-def test_name_server_that_never_answers_is_told_within_the_timeout(dbaudit, tmp_path):
-    """getaddrinfo hangs, in dbaudit's process only."""
-    hangs = tmp_path / "hangs.so"
-    code = b"#include <unistd.h>\nint getaddrinfo(void) { for (;;) pause(); }\n"
-    subprocess.run(["cc", "-shared", "-fPIC", "-w", "-x", "c", "-", "-o", hangs], input=code, check=True)
-    run = dbaudit("audit", "-h", "db.example", "-u", "aud", "--timeout", "1s", env={"LD_PRELOAD": hangs})
+@pytest.fixture
+def instead(tmp_path):
+    """instead(code): the environment of a dbaudit in whose process this C function is the system's."""
+
+    def environment(code):
+        library = tmp_path / "instead.so"
+        subprocess.run(["cc", "-shared", "-fPIC", "-w", "-x", "c", "-", "-o", library], input=code.encode(), check=True)
+        return {"LD_PRELOAD": library}
+
+    return environment
+
+
+def test_name_server_that_never_answers_is_told_within_the_timeout(dbaudit, instead):
+    hangs = instead("#include <unistd.h>\nint getaddrinfo(void) { for (;;) pause(); }\n")
+    run = dbaudit("audit", "-h", "db.example", "-u", "aud", "--timeout", "1s", env=hangs)
     assert run.code == 3 and re.search(r"cannot look up host db.example: no answer in (1 s|\d+ ms)", re.sub(r"\s+", " ", run.out + run.err)), run
     assert run.waited_s < 3, run
 
@@ -102,6 +141,27 @@ def test_rogue_server_gets_no_password(dbaudit):
             run = dbaudit("audit", "-h", "127.0.0.1", "-P", there.port, "-u", "aud", "--ssl-mode", mode, password="s3cret")
             assert run.code == 3
         assert there.passwords == [] and there.connections >= 3
+
+
+NOT_MADE = "int memfd_create(void) { errno = EMFILE; return -1; }"
+# As when other connections have the last descriptors in that moment.
+NOT_OPENED = """
+#define OPENER(name) FILE *name(const char *path, const char *mode) { \\
+  FILE *(*real)(const char *, const char *) = dlsym(RTLD_NEXT, #name); \\
+  return strncmp(path, "/proc/self/fd/", 14) ? real(path, mode) : (errno = EMFILE, NULL); }
+OPENER(fopen) OPENER(fopen64)
+"""
+HEADERS = "#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <errno.h>\n#include <stdio.h>\n#include <string.h>\n"
+
+
+@pytest.mark.parametrize("code", [NOT_MADE, NOT_OPENED], ids=["not made", "not opened"])
+def test_without_the_list_of_allowed_plugins_nobody_gets_the_password(dbaudit, instead, code):
+    """The client library, which reads the list, would hand it over to whoever asks."""
+    with faults.RogueAuth() as there:
+        run = dbaudit("audit", "-h", "127.0.0.1", "-P", there.port, "-u", "aud", password="s3cret", env=instead(HEADERS + code))
+    assert run.code == 3 and there.passwords == [], (there.passwords, str(run))
+    if code == NOT_MADE:
+        assert there.connections == 0 and "without a file in memory" in re.sub(r"\s+", " ", run.out), run
 
 
 def test_no_server_asks_questions_on_the_terminal(dbaudit):
@@ -171,6 +231,127 @@ def test_more_servers_than_threads(server, dbaudit):
     report = dbaudit("audit", "--format", "json").json()
     assert [entry["name"] for entry in report["servers"]] == [f"s{number:02}" for number in range(20)]
     assert all(entry["reachable"] for entry in report["servers"])
+
+
+# --- one statement that fails
+
+# code -> SQLSTATE, message, and what the remedy says
+ERRORS = {
+    1142: ("42000", "SELECT command denied to user 'aud'@'localhost'", "GRANT "),
+    1227: ("42000", "Access denied; you need (at least one of) the PROCESS privilege(s) for this operation", "GRANT "),
+    1146: ("42S02", "Table 'x.y' doesn't exist", None),
+    1193: ("HY000", "Unknown system variable 'x'", "report this as a defect"),
+    1054: ("42S22", "Unknown column 'x' in 'field list'", "report this as a defect"),
+    3024: ("HY000", "Query execution was interrupted, maximum statement execution time exceeded", "was given up"),
+    1969: ("70100", "Query execution was interrupted (max_statement_time exceeded)", "was given up"),
+    1205: ("HY000", "Lock wait timeout exceeded; try restarting transaction", "was given up"),
+    3854: ("HY000", "Cannot convert string 'x' from utf8mb4 to utf8mb3", "try again when it has ended"),
+}
+# source -> what its statement contains, the codes, and servers that have it. No rule needs row_lock_waits. After 3854 the
+# sessions are read in another way.
+ASKED = {
+    "global_variables": ("SHOW GLOBAL VARIABLES", [1193, 3024, 1969], ["mysql-9.7", "mariadb-10.11"]),
+    "status": ("SHOW GLOBAL STATUS", [1054, 1205], ["mysql-9.7", "mariadb-10.11"]),
+    "transactions": ("INNODB_TRX", ERRORS, ["mysql-9.7", "mariadb-10.11"]),
+    "sessions": ("schema.PROCESSLIST", [code for code in ERRORS if code != 3854], ["mysql-9.7", "mariadb-10.11"]),
+    "metadata_locks": ("schema.METADATA_LOCK", [1146, 1205], ["mysql-9.7", "mariadb-10.11-plugin", "mariadb-11.8-ps"]),
+    "row_lock_waits": ("LOCK_WAITS", [1142, 1227, 3024, 1969], ["mysql-9.7", "mariadb-10.11"]),
+    "prepared_xa": ("XA RECOVER", [1054, 1205], ["mysql-9.7", "mariadb-10.11"]),
+    "accounts": ("mysql.user", [1142, 1146, 1205, 3854], ["mysql-9.7", "mariadb-10.11"]),
+}
+FAILURES = [
+    pytest.param(source, pattern, code, marks=pytest.mark.variants(*variants), id=f"{source}-{code}")
+    for source, (pattern, codes, variants) in ASKED.items()
+    for code in codes
+]
+
+
+@pytest.mark.parametrize("source, pattern, code", FAILURES)
+def test_statement_that_fails_takes_its_source_and_no_other(server, dbaudit, rules_folder, source, pattern, code):
+    server.account("aud", grants_of(server))
+    (dbaudit.home / "pools.toml").write_text(POOLS)  # CAP002 is the only one that needs accounts
+    audit = lambda port: dbaudit("audit", "--format", "json", "--pools", "pools.toml", "-h", "127.0.0.1", "-P", port, "-u", "aud", "--ssl-mode", "DISABLED")
+    state, message, remedy = ERRORS[code]
+    with faults.RefusesQuery(server.port, pattern, code, state, message) as there:
+        run = audit(there.port)
+    report, whole = run.json(), audit(server.port).json()
+    seen, before = sources(report), sources(whole)
+
+    entry = seen.pop(source)
+    assert before.pop(source)["status"] == "read"
+    # events_transactions_current still shows who is in one.
+    assert entry["status"] == ("partial" if source == "transactions" and has_performance_schema(server) else "unavailable"), entry
+    assert f"{message} (error {code}, SQLSTATE {state})" in entry["reason"], entry
+    if remedy == "GRANT ":
+        assert entry["remedy"] == grant_wanted(server)[source]
+    elif remedy:
+        assert remedy in entry["remedy"], entry
+    else:
+        assert entry["remedy"] is None and "does not have it" in entry["reason"], entry
+    said = lambda entries: {name: (one["status"], one["reason"], one["remedy"]) for name, one in entries.items()}
+    assert said(seen) == said(before)
+
+    rules = rules_of(rules_folder)
+    unknown = unknowns_match_sources(report, rules)
+    needing = {rule for rule in rules if source in rules[rule]["needs"]}
+    for rule in needing - unknown:
+        assert {one["outcome"] for one in results(report, rule)} == {one["outcome"] for one in results(whole, rule)} == {"not_applicable"}, rule
+    curable = {one["curable"] for one in results(report, outcome="unknown") if f"(error {code}," in one["reason"]}
+    assert curable == ({code != 1146} if needing else set())
+    assert run.code == expected_exit(report), run
+
+
+@pytest.mark.variants("mysql-9.7", "mariadb-10.11")
+@pytest.mark.parametrize("pattern", ["INNODB_TRX", "LOCK_WAITS", "INNODB_TRX|LOCK_WAITS"])
+def test_row_lock_wait_is_not_denied_when_it_cannot_be_read(server, dbaudit, pattern):
+    """A process list says nothing of row locks: that it is complete is not enough."""
+    server.account("aud", grants_of(server))
+    server.admin("CREATE DATABASE shop")
+    server.admin("CREATE TABLE shop.t (id INT PRIMARY KEY) ENGINE=InnoDB")
+    server.admin("INSERT INTO shop.t VALUES (1)")
+    server.connect(autocommit=False).cursor().execute("SELECT * FROM shop.t FOR UPDATE")
+    waiter = server.background("SELECT * FROM shop.t FOR UPDATE")
+    server.wait_for("SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'", "it waits")
+    code = 3024 if server.flavor == "mysql" else 1969
+    state, message, _ = ERRORS[code]
+    with faults.RefusesQuery(server.port, pattern, code, state, message) as there:
+        where = ["-h", "127.0.0.1", "-P", there.port, "-u", "aud", "--ssl-mode", "DISABLED"]
+        locks = dbaudit("locks", "--min-wait", "0s", *where)
+        audit = dbaudit("audit", "--format", "json", "--only", "LCK001", "--param", "max_wait=0s", *where)
+    assert not waiter.done()
+    assert not results(audit.json(), outcome="pass") and audit.code != 0, audit
+    assert "Nobody waits" not in locks.out and locks.code != 0, locks
+
+
+@pytest.mark.variants("mysql-9.7", "mariadb-10.11")
+def test_locked_accounts_are_not_no_accounts(server, dbaudit):
+    server.account("aud", grants_of(server))
+    accounts = lambda: sources(dbaudit("audit", "--format", "json", server=server).json())["accounts"]
+    entry = accounts()
+    assert entry["status"] == "read" and entry["rows"] > 0, entry
+    server.connect().cursor().execute("LOCK TABLES mysql.user WRITE" if server.flavor == "mysql" else "LOCK TABLES mysql.global_priv WRITE")
+    entry = accounts()
+    assert (entry["status"], entry["rows"]) == ("unavailable", None) and "(error 1205" in entry["reason"], entry
+    assert "was given up" in entry["remedy"]
+
+
+@pytest.mark.variants("mysql-9.7", "mariadb-10.11", "mariadb-10.11-plugin")
+def test_process_list_that_is_short_for_no_known_reason(server, dbaudit, rules_folder):
+    server.account("aud", grants_of(server))
+    with faults.CountsTooMany(server.port) as there:
+        run, locks, text = (
+            dbaudit(*command, "-h", "127.0.0.1", "-P", there.port, "-u", "aud", "--ssl-mode", "DISABLED")
+            for command in (["audit", "--format", "json"], ["locks", "--format", "json"], ["locks"])
+        )
+    report = run.json()
+    entry = sources(report)["sessions"]
+    assert entry["status"] == "partial" and re.search(r"shows \d+ of 9+ connections, for no reason that is known", entry["reason"]), entry
+    assert entry["remedy"] == "Run dbaudit again"
+    assert "LCK001" in unknowns_match_sources(report, rules_of(rules_folder))
+    assert run.code == expected_exit(report), run
+    assert locks.code == text.code == 3, locks
+    assert locks.json()["complete"] is False and locks.json()["waits"] == []
+    assert "Nobody waits" not in text.out and "the process list is not complete" in re.sub(r"\s+", " ", text.out), text
 
 
 # --- in the middle of a real server's answers

@@ -1,5 +1,6 @@
 """Just enough of the MySQL protocol to pretend to be a server."""
 
+import re
 import struct
 
 SERVER_VERSION = "8.0.99-fake"
@@ -8,6 +9,7 @@ SERVER_VERSION = "8.0.99-fake"
 CAPABILITIES = 0x1 | 0x4 | 0x8 | 0x200 | 0x2000 | 0x8000 | 0x80000 | 0x100000
 AUTOCOMMIT = 0x2
 UTF8MB4 = 45
+SSL = 0x800
 QUIT, QUERY = 1, 3
 
 
@@ -15,11 +17,11 @@ def packet(number, payload):
     return struct.pack("<I", len(payload))[:3] + bytes([number & 255]) + payload
 
 
-def greeting():
+def greeting(capabilities=CAPABILITIES):
     salt = bytes(range(1, 21))
     return packet(0, b"".join([
         b"\x0a", SERVER_VERSION.encode(), b"\0", struct.pack("<I", 7), salt[:8], b"\0",
-        struct.pack("<HBHHB", CAPABILITIES & 0xFFFF, UTF8MB4, AUTOCOMMIT, CAPABILITIES >> 16, len(salt) + 1),
+        struct.pack("<HBHHB", capabilities & 0xFFFF, UTF8MB4, AUTOCOMMIT, capabilities >> 16, len(salt) + 1),
         bytes(10), salt[8:], b"\0", b"mysql_native_password\0",
     ]))  # fmt: skip
 
@@ -56,6 +58,11 @@ def result_start(names):
 
 def row(number, values):
     return packet(number, b"".join(map(text, values)))
+
+
+def asks(payload, pattern):
+    """Whether a client's packet is a query that contains the regular expression `pattern`, in any case."""
+    return payload[:1] == bytes([QUERY]) and bool(re.search(pattern, payload[1:].decode(errors="replace"), re.IGNORECASE))
 
 
 def receive(connection):

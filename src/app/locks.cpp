@@ -79,7 +79,7 @@ std::string render(const LockReport& report, const std::string& format, const Te
 
 int exit_code_of(const LockReport& report) {
   if (count_waits(report) > 0) return kExitFindings;
-  return report.complete ? kExitFine : kExitIncomplete;
+  return report.incomplete.empty() ? kExitFine : kExitIncomplete;
 }
 
 // `new_door`: the connection was made for this look, so that the way in is news.

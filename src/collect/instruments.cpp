@@ -35,7 +35,11 @@ std::string first_instruments_statement(const ServerVersion& version, bool perfo
 SourceOutcome collect_instruments(Reading& reading) {
   std::int64_t count = 0;
   if (reading.version.is_mariadb()) {
-    if (const auto error = read(reading, kPlugin, count)) return unavailable_from(*error, reading, "instruments");
+    if (const auto error = read(reading, kPlugin, count)) {
+      SourceOutcome outcome = unavailable_from(*error, reading, "instruments");
+      reading.plugins_problem = {outcome.reason.value_or(""), outcome.remedy.value_or("")};
+      return outcome;
+    }
   }
   if (!reading.performance_schema) return SourceOutcome::read(count);
   if (const auto error = read(reading, kInstruments, count)) {

@@ -298,6 +298,10 @@ SourceOutcome collect_metadata_locks(Reading& reading) {
           count, fmt::format("performance_schema ran out of room for {} metadata locks", *reading.metadata_locks_lost),
           "Start the server with a larger performance_schema_max_metadata_locks");
     }
+    if (rows && !reading.metadata_locks_lost) {
+      return SourceOutcome::partial(count, "whether performance_schema had room for all of them could not be read",
+                                    "Run dbaudit again");
+    }
     const bool off_by_default = reading.version.is_mariadb() || !reading.version.min_mysql(8, 0);
     if (rows && !plugin && count == 0 && off_by_default && !reading.instruments.contains(kInstrument)) {
       return SourceOutcome::unavailable(
@@ -333,6 +337,11 @@ SourceOutcome collect_metadata_locks(Reading& reading) {
     if (!reading.performance_schema) return performance_schema_off(reading);
     return reading.is_off(kInstrument) ? instrument_off(kInstrument, "setup_instruments")
                                        : instrument_off(kGlobalInstrumentation, "setup_consumers");
+  }
+  if (reading.plugins_problem) {
+    return SourceOutcome::unavailable(
+        "whether plugin METADATA_LOCK_INFO is loaded is not known: " + reading.plugins_problem->reason,
+        reading.plugins_problem->remedy);
   }
   return SourceOutcome::unavailable(
       reading.performance_schema

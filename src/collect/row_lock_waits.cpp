@@ -288,7 +288,13 @@ SourceOutcome read_innodb_lock_waits(Reading& reading) {
       for (const std::int64_t blocker : blockers) add(wait, waiter, blocker);
     }
   }
-  return cut || count >= 2 * kMostWaits ? too_many(count, missing) : SourceOutcome::read(count);
+  if (cut || count >= 2 * kMostWaits) return too_many(count, missing);
+  if (count > 0 && reading.transactions_problem) {
+    return SourceOutcome::partial(count,
+                                  "whose transactions they are is not known: " + reading.transactions_problem->reason,
+                                  reading.transactions_problem->remedy);
+  }
+  return SourceOutcome::read(count);
 }
 
 }  // namespace

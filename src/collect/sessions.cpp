@@ -212,8 +212,10 @@ SourceOutcome collect_sessions(Reading& reading) {
   if (short_list && reading.has_process_privilege != true) {
     return SourceOutcome::partial(
         stored.rows,
-        fmt::format("the process list shows {} of {} connections: this account lacks PROCESS", stored.connections,
-                    reading.threads_connected ? std::to_string(*reading.threads_connected) : "an unknown number of"),
+        fmt::format("the process list shows {} of {} connections: {}", stored.connections,
+                    reading.threads_connected ? std::to_string(*reading.threads_connected) : "an unknown number of",
+                    reading.has_process_privilege == false ? "this account lacks PROCESS"
+                                                           : "whether this account has PROCESS could not be seen"),
         grant_for("sessions", reading.version, reading.account).value_or(""));
   }
   // Without the threads, losses are only seen in the number of rows.

@@ -76,11 +76,13 @@ struct Reading {
   std::optional<std::int64_t> thread_instances_lost{};
   std::optional<SourceOutcome> status{};  // of collect_status, which sessions may have asked for already
   std::vector<std::string> warnings{};    // for stderr
-  // Why processlist_of_thread is not complete, with the remedy; nothing when it is.
   struct Problem {
     std::string reason;
     std::string remedy;
   };
+  std::optional<Problem> transactions_problem{};  // why InnoDB's were not read
+  std::optional<Problem> plugins_problem{};       // MariaDB: why it is not known whether METADATA_LOCK_INFO is there
+  // Why processlist_of_thread is not complete, with the remedy; nothing when it is.
   std::optional<Problem> thread_ids_problem{};
 
   [[nodiscard]] std::optional<std::int64_t> processlist_id(std::optional<std::int64_t> thread_id) const;

@@ -160,6 +160,7 @@ SourceOutcome collect_transactions(Reading& reading) {
     return outcome;
   }
   SourceOutcome outcome = unavailable_from(innodb.error(), reading, "transactions");
+  reading.transactions_problem = {outcome.reason.value_or(""), outcome.remedy.value_or("")};
   if (!without_events) {
     outcome.status = "partial";
     outcome.rows = count;

@@ -33,6 +33,22 @@ std::optional<std::string> better_view_of(const LockFacts& facts, LockMethod met
   return std::nullopt;
 }
 
+// The process list shows every wait but those for a row.
+bool shows_row_lock_waits(const LockFacts& facts) {
+  const SourceStatus* transactions = facts.source("transactions");
+  if (transactions != nullptr && transactions->status == "read") return true;
+  return facts.was_read("row_lock_waits") &&
+         std::all_of(facts.row_waits.begin(), facts.row_waits.end(),
+                     [](const RowLockWait& wait) { return wait.waiting_id.has_value(); });
+}
+
+std::string incomplete(const LockFacts& facts) {
+  const SourceStatus* sessions = facts.source("sessions");
+  if (sessions == nullptr || sessions->status != "read") return "the process list is not complete";
+  if (!shows_row_lock_waits(facts)) return "who waits for a row could not be read";
+  return "";
+}
+
 // Who waits for `node` or for nobody that is seen.
 std::unordered_set<std::size_t> behind_suspect(const WaitGraph& graph, std::size_t node) {
   std::unordered_set<std::size_t> waiters;
@@ -83,8 +99,7 @@ LockReport analyse_locks(LockFacts facts) {
   report.method = method_of(report.facts);
   report.better_view = better_view_of(report.facts, report.method);
   for (std::size_t w = 0; w < report.graph.waits.size(); ++w) report.shown.push_back(w);
-  const SourceStatus* sessions = report.facts.source("sessions");
-  report.complete = sessions != nullptr && sessions->status == "read";
+  report.incomplete = incomplete(report.facts);
   find_roots(report);
   find_suspects(report);
   name_each_suspect_once(report);

@@ -60,7 +60,7 @@ struct LockReport {
   std::vector<LockRoot> suspects;                // most likely first
   std::size_t unlisted_suspects = 0;             // further ones of whom one holds a row
   std::vector<std::vector<std::size_t>> cycles;  // nodes
-  bool complete = false;                         // everybody who waits was seen
+  std::string incomplete;                        // why not everybody who waits was seen; empty: everybody was
   double min_wait_s = 0;                         // shorter waits are brief: shown, and nobody's reason to get up
   std::string only_for;                          // what keep_table chose, in words; empty: everything
   std::size_t elsewhere = 0;                     // waits that it left out

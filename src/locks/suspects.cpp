@@ -119,7 +119,7 @@ class Search {
       root.certainty = Certainty::inferred;
       root.reason = join(traces_of(suspect), "; ");
       root.blocks = behind;
-      if (possible_ == 1 && report_.complete) {
+      if (possible_ == 1 && report_.incomplete.empty()) {
         root.reason = "nobody else is possible; " + root.reason;
         root.blocks_directly = mystery_.waits;
         if (!roots.contains(root.node)) report_.roots.push_back(root);

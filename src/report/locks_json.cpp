@@ -18,7 +18,7 @@ class Writer {
       server();
       json_.member("method", to_string(report_.method));
       json_.member("better_view", report_.better_view);
-      json_.member("complete", report_.complete);
+      json_.member("complete", report_.incomplete.empty());
       sources();
       json_.array("waits", report_.shown, [this](std::size_t w) { wait(report_.graph.waits[w]); });
       roots("roots", report_.roots, false);

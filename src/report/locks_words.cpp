@@ -178,15 +178,15 @@ std::string LockWords::verdict() const {
 std::string LockWords::judgement() const {
   const std::size_t waits = count_waits(report_);
   const std::size_t brief = report_.shown.size() - waits;
-  if (report_.shown.empty() && report_.complete && !report_.only_for.empty()) {
+  if (report_.shown.empty() && report_.incomplete.empty() && !report_.only_for.empty()) {
     if (report_.elsewhere == 0)
       return fmt::format("Nobody waits for a lock, on {} or elsewhere.", shown(report_.only_for));
     return fmt::format("Nobody waits for a lock on {}; {} elsewhere.", shown(report_.only_for),
                        counted(report_.elsewhere, "session waits", "sessions wait"));
   }
   if (report_.shown.empty()) {
-    return report_.complete ? "Nobody waits for a lock."
-                            : "Nobody is seen waiting for a lock, but the process list is not complete.";
+    return report_.incomplete.empty() ? "Nobody waits for a lock."
+                                      : fmt::format("Nobody is seen waiting for a lock, but {}.", report_.incomplete);
   }
   std::string text;
   if (waits == 0) {

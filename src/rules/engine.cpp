@@ -103,6 +103,8 @@ void check_statement(const Rule& rule, const Query& query, const SqlCheck& check
       problem(fmt::format("it reads source '{}', which neither 'needs' nor 'wants' names", source));
     }
   }
+  if (std::any_of(check.reads.begin(), check.reads.end(), [](const auto& of) { return of.first == kLockWaits; }))
+    read_sources.insert(kLockWaits);
   for (const std::string& source : rule.needs) {
     if (!read_sources.contains(source))
       problem(fmt::format("'needs' names '{}', which its statement does not read", source));
@@ -255,6 +257,7 @@ class Judge {
   }
 
   [[nodiscard]] const SourceState* source(const std::string& name) const {
+    if (name == kLockWaits) return &server_.lock_waits;
     for (const SourceState& state : server_.sources) {
       if (state.source == name) return &state;
     }

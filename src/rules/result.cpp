@@ -54,6 +54,24 @@ int exit_code(const AuditResult& audit, const Verdict& verdict) {
   return incomplete ? 3 : 0;
 }
 
+namespace {
+SourceState state_of_lock_waits(const std::vector<SourceState>& sources) {
+  const auto find = [&sources](std::string_view name) {
+    return std::find_if(sources.begin(), sources.end(), [name](const SourceState& one) { return one.source == name; });
+  };
+  const auto transactions = find("transactions");
+  const auto waits = find("row_lock_waits");
+  SourceState state{kLockWaits, "read", {}, {}, true, {}};
+  if (transactions == sources.end() || transactions->status == "read") return state;
+  if (waits == sources.end() || waits->status == "read") return state;
+  state.status = "partial";
+  state.reason = fmt::format("who waits for a row: {}", waits->reason.value_or("no reason given"));
+  state.remedy = waits->remedy;
+  state.curable = waits->curable;
+  return state;
+}
+}  // namespace
+
 std::vector<AuditedServer> audited_servers(Store& store) {
   std::vector<AuditedServer> servers;
   Query rows = store.query(
@@ -94,6 +112,7 @@ std::vector<AuditedServer> audited_servers(Store& store) {
     };
     std::sort(server.sources.begin(), server.sources.end(),
               [&](const SourceState& a, const SourceState& b) { return place(a) < place(b); });
+    server.lock_waits = state_of_lock_waits(server.sources);
     servers.push_back(std::move(server));
   }
   return servers;

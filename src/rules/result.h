@@ -78,6 +78,9 @@ struct AuditedServer {
   std::optional<std::string> error;
   std::optional<std::string> door;
   std::vector<SourceState> sources;
+  // The source that rules call "lock_waits": read where everybody who waits was seen, or partial. `sources` tells of
+  // the process list; it shows all waits but those for a row, which InnoDB's transactions show or its lock waits.
+  SourceState lock_waits;
 };
 
 struct Summary {

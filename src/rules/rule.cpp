@@ -134,6 +134,7 @@ void parse_parameters(TomlReader& rule_reader, Rule& rule, Problems& problems) {
 void check_sources(const std::vector<std::string>& names, const char* key, TomlReader& reader) {
   std::vector<std::string> known = source_names();
   known.emplace_back("pool");
+  known.emplace_back(kLockWaits);
   for (const std::string& name : names) {
     if (std::find(known.begin(), known.end(), name) == known.end()) {
       reader.problem(key, fmt::format("'{}' names an unknown source '{}'{}", key, name, did_you_mean(name, known)));

@@ -35,14 +35,18 @@ struct Parameter {
   bool operator==(const Parameter&) const = default;
 };
 
+// A source that no collector reads: whether everybody who waits for a lock was seen.
+inline constexpr const char* kLockWaits = "lock_waits";
+
 struct Rule {
   std::string id;
   std::string title;
   std::string category;  // name of the folder it lies in
   Severity severity = Severity::warning;
   std::optional<Severity> forced_severity;  // dbaudit.toml's; wins over the rule's and its rows'
-  std::vector<std::string> needs;           // sources without which it cannot judge; "pool": declared pools
-  std::vector<std::string> wants;           // sources that add detail
+  // Sources without which it cannot judge. "pool": declared pools; kLockWaits.
+  std::vector<std::string> needs;
+  std::vector<std::string> wants;  // sources that add detail
   std::vector<VersionRange> applies_to;
   std::set<std::string> optional_variables;  // may be missing on some server without making the rule not applicable
   // TABLE or TABLE.COLUMN, of which the statement finds nothing unless one has a row of the server with a value: to see

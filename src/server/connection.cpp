@@ -64,25 +64,54 @@ constexpr std::array<std::chrono::milliseconds, 4> kRefusedPauses{
     std::chrono::milliseconds(50), std::chrono::milliseconds(150), std::chrono::milliseconds(400),
     std::chrono::milliseconds(900)};
 
+// What the client library reads as an option file, for as long as it connects. In memory: it holds the password.
+class MemoryFile {
+ public:
+  explicit MemoryFile(std::string_view text) : descriptor_(memfd_create("dbaudit", MFD_CLOEXEC)) {
+    if (descriptor_ < 0 || write(descriptor_, text.data(), text.size()) != static_cast<ssize_t>(text.size())) return;
+    path_ = fmt::format("/proc/self/fd/{}", descriptor_);
+    if (access(path_.c_str(), R_OK) != 0) path_.clear();
+  }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+  ~MemoryFile() {
+    if (descriptor_ >= 0) close(descriptor_);
+  }
+  [[nodiscard]] const std::string& path() const { return path_; }  // empty when it could not be made
+
+ private:
+  int descriptor_;
+  std::string path_;
+};
+
+// The library's parser (libmariadb/ma_default.c) takes a line of less than 4096 bytes.
+constexpr std::size_t kLongestPassword = 2000;
+
+std::string quoted_for_option_file(std::string_view value) {
+  std::string quoted = "\"";
+  for (const char c : value) {
+    switch (c) {
+      case '\n': quoted += "\\n"; break;
+      case '\r': quoted += "\\r"; break;
+      case '\\':
+      case '"': quoted += '\\'; [[fallthrough]];
+      default: quoted += c;
+    }
+  }
+  return quoted + "\"";
+}
+
 // Without a verified peer, anybody in between may ask for the password in the clear, and the client library would
 // hand it over; and no server may make "dialog" ask questions on the terminal. An option file is the only way to tell
-// the library which plugins it may use; it is read from memory. Empty when that cannot be had.
-std::string allowed_plugins_file(bool verified) {
-  const auto make = [](std::string_view text) {
-    const int descriptor = memfd_create("dbaudit", MFD_CLOEXEC);
-    if (descriptor >= 0 && write(descriptor, text.data(), text.size()) != static_cast<ssize_t>(text.size())) return -1;
-    return descriptor;
-  };
-  static const int any_peer = make(
+// the library which plugins it may use. One that it cannot open it skips without a word, for want of open files say:
+// so the password is in there as well, and nowhere else.
+std::string client_options(const ConnectionOptions& options) {
+  std::string text =
       "[client]\n"
-      "restricted-auth=mysql_native_password,caching_sha2_password,client_ed25519,parsec,auth_gssapi_client\n");
-  static const int verified_peer = make(
-      "[client]\n"
-      "restricted-auth=mysql_native_password,caching_sha2_password,client_ed25519,parsec,auth_gssapi_client,"
-      "sha256_password,mysql_clear_password\n");
-  const int file = verified ? verified_peer : any_peer;
-  const std::string path = fmt::format("/proc/self/fd/{}", file);
-  return file < 0 || access(path.c_str(), R_OK) != 0 ? "" : path;
+      "restricted-auth=mysql_native_password,caching_sha2_password,client_ed25519,parsec,auth_gssapi_client";
+  if (options.ssl_mode == SslMode::verify_identity) text += ",sha256_password,mysql_clear_password";
+  if (!options.password.empty()) text += "\npassword=" + quoted_for_option_file(options.password);
+  return text + "\n";
 }
 
 sql::Driver* driver() {
@@ -101,7 +130,9 @@ Error to_error(const sql::SQLException& exception, const std::string& doing, Dur
   return server_error(exception.getErrorCode(), exception.getSQLState(), exception.what(), doing, during);
 }
 
-sql::ConnectOptionsMap connect_options(const ConnectionOptions& options, int port, Seconds time_left) {
+// `file`: path of what libmariadb reads besides.
+sql::ConnectOptionsMap connect_options(const ConnectionOptions& options, int port, Seconds time_left,
+                                       const std::string& file) {
   sql::ConnectOptionsMap map;
   if (options.socket.empty() || port != options.port) {
     const std::string host = options.host.empty() ? "127.0.0.1" : options.host;
@@ -111,7 +142,7 @@ sql::ConnectOptionsMap connect_options(const ConnectionOptions& options, int por
     map["socket"] = sql::SQLString(options.socket);
   }
   map["userName"] = sql::SQLString(options.user);
-  map["password"] = sql::SQLString(options.password);
+  if (kLibrary != ClientLibrary::libmariadb) map["password"] = sql::SQLString(options.password);
   const int connect = whole_seconds(std::min(options.connect_timeout, time_left));
   map["OPT_CONNECT_TIMEOUT"] = connect;
   map["OPT_READ_TIMEOUT"] = whole_seconds(std::min(options.read_timeout, time_left));
@@ -131,7 +162,7 @@ sql::ConnectOptionsMap connect_options(const ConnectionOptions& options, int por
   } else if constexpr (kLibrary == ClientLibrary::libmariadb) {
     if (offer) map["sslEnforce"] = true;
     if (verify) map["sslVerify"] = true;
-    map["readDefaultFile"] = sql::SQLString(allowed_plugins_file(verify));
+    map["readDefaultFile"] = sql::SQLString(file);
     map["readDefaultGroup"] = sql::SQLString("client");
   }
   if (offer && !options.ssl_ca.empty()) map["sslCA"] = sql::SQLString(options.ssl_ca);
@@ -156,7 +187,13 @@ Result<std::unique_ptr<sql::Connection>> connect_once(const ConnectionOptions& o
                  fmt::format("cannot {}: this build of Connector/C++ cannot verify who the server is", doing),
                  "Use a dbaudit that was built on Debian, or --ssl-mode REQUIRED for encryption only"};
   }
-  if (kLibrary == ClientLibrary::libmariadb && allowed_plugins_file(verify).empty()) {
+  if (kLibrary == ClientLibrary::libmariadb && options.password.size() > kLongestPassword) {
+    return Error{ErrorKind::refused_credentials,
+                 fmt::format("cannot {}: the password is longer than {} bytes", doing, kLongestPassword),
+                 "Use a shorter one"};
+  }
+  const MemoryFile file(client_options(options));
+  if (kLibrary == ClientLibrary::libmariadb && file.path().empty()) {
     return Error{ErrorKind::other,
                  fmt::format("cannot {}: without a file in memory (memfd_create, /proc) the client library cannot be "
                              "kept from sending the password in the clear",
@@ -165,11 +202,15 @@ Result<std::unique_ptr<sql::Connection>> connect_once(const ConnectionOptions& o
   }
   const auto started = std::chrono::steady_clock::now();
   try {
-    sql::ConnectOptionsMap map = connect_options(options, port, left);
+    sql::ConnectOptionsMap map = connect_options(options, port, left, file.path());
     return std::unique_ptr<sql::Connection>(driver()->connect(map));
   } catch (const sql::SQLException& exception) {
     Error error =
         to_error(exception, doing, offers_tls(options) ? During::connecting : During::connecting_in_plaintext);
+    if (error.code == 1045 && !options.password.empty() &&
+        error.message.find("using password: NO") != std::string::npos) {
+      error.next_step = "The client library could not open the file with the password; allow more open files";
+    }
     // The library says "unreachable" and "lost" for a server that simply never answers.
     const Seconds taken = std::chrono::steady_clock::now() - started;
     if ((error.kind == ErrorKind::unreachable || error.kind == ErrorKind::lost) &&

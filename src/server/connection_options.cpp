@@ -234,9 +234,11 @@ ConnectionOptions resolve(const ConnectionRequest& request, const std::string& n
     options.socket = default_socket();
   }
   if (options.socket.empty()) options.host = request.host.value_or("localhost");
-  options.name = !name.empty()            ? name
-                 : options.socket.empty() ? fmt::format("{}:{}", options.host, options.port)
-                                          : options.socket;
+  const bool ipv6 = options.host.find(':') != std::string::npos;
+  options.name = !name.empty() ? name
+                 : options.socket.empty()
+                     ? fmt::format("{}{}{}:{}", ipv6 ? "[" : "", options.host, ipv6 ? "]" : "", options.port)
+                     : options.socket;
 
   if (options.ssl_mode == SslMode::verify_ca) {
     problems.add(

@@ -141,7 +141,8 @@ Error server_error(int library_code, const std::string& library_sqlstate, const 
           "refused in the same words, and needs --ssl-mode REQUIRED";
     }
   }
-  if (connecting && code == 2026 && text.find("timed out") != std::string::npos) meaning.kind = ErrorKind::timeout;
+  if (connecting && code == 2026 && text.find("timed out") != std::string::npos)
+    meaning = meaning_while_connecting(2013);
   return {meaning.kind, fmt::format("cannot {}: {}", doing, text.empty() ? "no reason given" : bounded(text, 300)),
           meaning.next_step, code, sqlstate};
 }

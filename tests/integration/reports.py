@@ -25,7 +25,7 @@ def unknowns_match_sources(report, rules):
     seen = sources(report)
     unknown = set()
     for rule_id, rule in rules.items():
-        missing = [seen[need] for need in rule["needs"] if need != "pool" and seen[need]["status"] != "read"]
+        missing = [seen[need] for need in rule["needs"] if need not in ("pool", "lock_waits") and seen[need]["status"] != "read"]
         mine = results(report, rule_id)
         if not missing or [result["outcome"] for result in mine] == ["not_applicable"]:
             continue

@@ -164,6 +164,36 @@ def test_without_the_list_of_allowed_plugins_nobody_gets_the_password(dbaudit, i
         assert there.connections == 0 and "without a file in memory" in re.sub(r"\s+", " ", run.out), run
 
 
+PASSWORDS = {
+    "quotes": "a\"b'c\"'",
+    "comment": "pa#ss ;word = x",
+    "backslashes": "\\n\\s\\\\",
+    "spaces": "  two  ",
+    "control characters": "a\tb\rc\nd\b",
+    "letters of others": "пароль🙂",
+    "all of ASCII": "".join(map(chr, range(32, 127))),
+    "long": "x" * 200,
+    "ends in a backslash": "x\\",
+    "a quote": '"',
+}
+
+
+@pytest.mark.variants("mysql-9.7", "mariadb-10.11")
+@pytest.mark.parametrize("name", PASSWORDS)
+def test_any_password_reaches_the_server(server, dbaudit, name):
+    """It goes through an option file, in memory."""
+    server.adopt_account("aud")
+    server.admin("CREATE USER 'aud'@'%%' IDENTIFIED BY %s", (PASSWORDS[name],))
+    run = dbaudit("query", "SELECT account FROM server", server=server, password=PASSWORDS[name])
+    assert run.code == 0 and "aud@%" in run.out, run
+
+
+def test_a_password_that_is_too_long_is_told(dbaudit):
+    with faults.RogueAuth() as there:
+        run = dbaudit("audit", "-h", "127.0.0.1", "-P", there.port, "-u", "aud", password="x" * 2001)
+        assert run.code == 3 and "longer than 2000 bytes" in re.sub(r"\s+", " ", run.out) and there.connections == 0, run
+
+
 def test_no_server_asks_questions_on_the_terminal(dbaudit):
     with faults.AsksQuestions() as there:
         run = dbaudit("audit", "-h", "127.0.0.1", "-P", there.port, "-u", "aud", "--timeout", "5s", password="s3cret", input="Jane\n")

@@ -12,7 +12,8 @@ namespace {
 LockFacts facts(Flavor flavor = Flavor::mysql) {
   LockFacts out;
   out.version = {flavor, flavor == Flavor::mysql ? Version{9, 7, 4} : Version{11, 8, 6}};
-  out.sources = {{"sessions", "read", 0, {}, {}}, {"metadata_locks", "read", 0, {}, {}}};
+  out.sources = {
+      {"sessions", "read", 0, {}, {}}, {"metadata_locks", "read", 0, {}, {}}, {"transactions", "read", 0, {}, {}}};
   out.instrument_on = true;
   return out;
 }
@@ -689,7 +690,25 @@ TEST_CASE("nobody waits") {
   const LockReport report = analyse_locks(known);
   CHECK(report.graph.waits.empty());
   CHECK(report.roots.empty());
-  CHECK(report.complete);
+  CHECK(report.incomplete.empty());
+}
+
+TEST_CASE("that nobody waits for a row is only known from InnoDB") {
+  LockFacts known = facts(Flavor::mariadb);
+  known.sessions = {session(1, "Sleep", 600)};
+  known.sources = {{"sessions", "read", 1, {}, {}},
+                   {"transactions", "unavailable", {}, {}, {}},
+                   {"row_lock_waits", "partial", 1, {}, {}}};
+  CHECK(analyse_locks(known).incomplete.empty());
+  known.row_waits.emplace_back();  // whose transactions they are is not known
+  CHECK(analyse_locks(known).incomplete == "who waits for a row could not be read");
+  known.row_waits.clear();
+  known.sources[2].status = "unavailable";
+  CHECK(analyse_locks(known).incomplete == "who waits for a row could not be read");
+  known.sources[1].status = "read";
+  CHECK(analyse_locks(known).incomplete.empty());
+  known.sources[0].status = "partial";
+  CHECK(analyse_locks(known).incomplete == "the process list is not complete");
 }
 
 TEST_CASE("one table of two is asked for") {

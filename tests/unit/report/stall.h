@@ -34,7 +34,8 @@ inline LockFacts stall(int readers = 12) {
   facts.sources = {
       {"sessions", "read", 17, {}, {}},
       {"metadata_locks", "read", 19, {}, {}},
-      {"table_handles", "unavailable", {}, "SELECT command denied", "GRANT SELECT ON performance_schema.*"}};
+      {"table_handles", "unavailable", {}, "SELECT command denied", "GRANT SELECT ON performance_schema.*"},
+      {"transactions", "read", 2, {}, {}}};
   facts.sessions = {session(11, "ann", "Sleep", 612), session(12, "deploy", "Query", 9, "ALTER TABLE orders ADD x INT"),
                     session(40, "app", "Sleep", 3), session(41, "app", "Query", 2.5, "UPDATE carts SET n = n + 1")};
   facts.sessions[3].state = "updating";

@@ -181,8 +181,7 @@ Result<std::unique_ptr<sql::Connection>> connect_once(const ConnectionOptions& o
   if (left <= Seconds{0}) {
     return Error{ErrorKind::timeout, fmt::format("cannot {}: the time for this run (--timeout) is over", doing)};
   }
-  const bool verify = options.ssl_mode == SslMode::verify_identity;
-  if (kLibrary == ClientLibrary::old_libmysqlclient && verify) {
+  if (kLibrary == ClientLibrary::old_libmysqlclient && options.ssl_mode == SslMode::verify_identity) {
     return Error{ErrorKind::tls,
                  fmt::format("cannot {}: this build of Connector/C++ cannot verify who the server is", doing),
                  "Use a dbaudit that was built on Debian, or --ssl-mode REQUIRED for encryption only"};

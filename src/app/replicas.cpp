@@ -45,7 +45,7 @@ CollectRequest request_for(const std::string& host, int port, const CollectReque
   to.port = port;
   to.socket.clear();
   to.spare_port.reset();
-  to.name = fmt::format("{}:{}", host, port);
+  to.name = address_of(host, port);
   request.declared = {.name = to.name,
                       .role = "replica",
                       .replica_of = primary.connection.name,

@@ -32,8 +32,8 @@ std::string process_list_sql(const Reading& reading) {
       lists_in_performance_schema(reading) ? "performance_schema.processlist" : "information_schema.PROCESSLIST");
 }
 
-// MySQL without performance_schema: not stopped by somebody's four-byte character (3854), but without a limit to the
-// statements' length. The same columns.
+// MySQL where information_schema's is read: not stopped by somebody's four-byte character (3854), but without a limit
+// to the statements' length. The same columns.
 constexpr std::string_view kUnconverted = "SHOW FULL PROCESSLIST";
 
 // MySQL's process list says "system user" of those who execute events as it does of replication.

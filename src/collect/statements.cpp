@@ -41,6 +41,13 @@ std::optional<SourceOutcome> statements_off(const Reading& reading) {
   return std::nullopt;
 }
 
+// Not recorded for dbaudit's own account, say.
+bool is_own_silent(const Reading& reading) {
+  return std::any_of(reading.silent_threads.begin(), reading.silent_threads.end(), [&reading](std::int64_t thread) {
+    return reading.processlist_id(thread) == reading.connection_id;
+  });
+}
+
 // Whoever asks is in the answer, unless something is off that this account may not see; others are stale then.
 SourceOutcome none_recorded(const Reading& reading) {
   return SourceOutcome::unavailable("no statement is recorded, not even dbaudit's own",
@@ -61,12 +68,14 @@ SourceOutcome collect_statements(Reading& reading) {
   if (!rows) return unavailable_from(rows.error(), reading, "statements");
   std::vector<Event> events;
   std::optional<double> now;
+  bool own_is_there = false;
   while (rows->next()) {
     Event event;
     event.thread_id = rows->integer(0).value_or(0);
     if (reading.silent_threads.contains(event.thread_id)) continue;  // it has said other things since
     const std::optional<std::int64_t> id = reading.processlist_id(event.thread_id);
     if (id == reading.connection_id) {
+      own_is_there = true;
       // MySQL gives a running statement the present moment as TIMER_END, MariaDB does so too.
       now = rows->real(5).has_value() ? rows->real(5) : rows->real(4);
       continue;
@@ -78,10 +87,8 @@ SourceOutcome collect_statements(Reading& reading) {
     event.ended = rows->real(5);
     events.push_back(std::move(event));
   }
-  const bool own_is_silent =
-      std::any_of(reading.silent_threads.begin(), reading.silent_threads.end(),
-                  [&](auto thread) { return reading.processlist_id(thread) == reading.connection_id; });
-  if (!now && !own_is_silent && !reading.thread_ids_problem) return none_recorded(reading);
+  const bool own_is_silent = is_own_silent(reading);
+  if (!own_is_there && !own_is_silent && !reading.thread_ids_problem) return none_recorded(reading);
   const auto ago = [&now](std::optional<double> moment) {
     return now && moment ? std::optional(std::max(0.0, (*now - *moment) / kPicoseconds)) : std::nullopt;
   };
@@ -92,9 +99,12 @@ SourceOutcome collect_statements(Reading& reading) {
   }
   const auto count = static_cast<std::int64_t>(events.size());
   SourceOutcome outcome = read_by_thread(reading, count);
-  if (const std::size_t silent = reading.silent_threads.size(); silent > 0 && outcome.status == "read") {
+  const std::size_t silent = reading.silent_threads.size() - (own_is_silent ? 1 : 0);
+  if (!reading.silent_threads.empty() && outcome.status == "read") {
     outcome = SourceOutcome::partial(
-        count, fmt::format("no statement of {} {} is recorded", silent, silent == 1 ? "session" : "sessions"),
+        count,
+        silent == 0 ? "no statement of dbaudit is recorded, so how long ago others began is not known"
+                    : fmt::format("no statement of {} {} is recorded", silent, silent == 1 ? "session" : "sessions"),
         "UPDATE performance_schema.threads SET INSTRUMENTED='YES' WHERE PROCESSLIST_ID IS NOT NULL; for sessions that "
         "come later see performance_schema.setup_actors");
   }

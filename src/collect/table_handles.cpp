@@ -59,10 +59,11 @@ SourceOutcome collect_table_handles(Reading& reading) {
                rows->optional_text(4), rows->optional_text(5));
     ++count;
   }
-  if (count == 0 && !reading.instruments.contains(kHandleInstrument)) {
-    return SourceOutcome::unavailable(
-        fmt::format("no row, and whether instrument '{}' is on could not be read", kHandleInstrument),
-        grant_for("instruments", reading.version, reading.account).value_or(""));
+  if (!reading.instruments.contains(kHandleInstrument)) {
+    const std::string reason = fmt::format(
+        "whether instrument '{}' is on, without which locks are missing, could not be read", kHandleInstrument);
+    const std::string remedy = grant_for("instruments", reading.version, reading.account).value_or("");
+    return count == 0 ? SourceOutcome::unavailable(reason, remedy) : SourceOutcome::partial(count, reason, remedy);
   }
   return read_by_thread(reading, count);
 }

@@ -217,7 +217,8 @@ std::vector<Table> make_tables() {
        "sessions",
        "Who waits for a lock of any layer: the graph of `dbaudit locks`, worked out from the other tables when they "
        "were "
-       "read.",
+       "read. Waits for rows are missing where neither transactions nor row_lock_waits was read: a rule says so with "
+       "lock_waits in its 'needs'.",
        {kServerId,
         {"processlist_id", "INTEGER", "connection id of the waiter"},
         {"kind", "TEXT", "metadata, row, table, global_read, backup, user or commit"},

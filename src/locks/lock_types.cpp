@@ -132,6 +132,8 @@ constexpr std::array<std::string_view, 6> kStages{"BACKUP_START",     "BACKUP_FL
 
 }  // namespace
 
+bool has_limited_queue(std::string_view object_type) { return &matrix_of(object_type) == &kObject; }
+
 Conflict conflict_with_granted(std::string_view object_type, std::string_view requested, std::string_view granted) {
   const Matrix& matrix = matrix_of(object_type);
   return look_up(matrix, matrix.granted, requested, granted);

@@ -20,6 +20,10 @@ enum class Conflict {
 Conflict conflict_with_granted(std::string_view object_type, std::string_view requested, std::string_view granted);
 Conflict conflict_with_waiting(std::string_view object_type, std::string_view requested, std::string_view waiting);
 
+// Whether max_write_lock_count counts for the object (MDL_lock in sql/mdl.cc of both: not for what is no object but a
+// scope, such as GLOBAL, SCHEMA or BACKUP).
+bool has_limited_queue(std::string_view object_type);
+
 // What MariaDB's performance_schema shows as `shown`, because later upgrades are not written back, may really be this
 // conflict with `requested` (measured: LOCK TABLES READ shows SHARED_READ and is SHARED_READ_ONLY, ALTER shows
 // SHARED_UPGRADABLE and is SHARED_NO_WRITE or EXCLUSIVE, FLUSH TABLES WITH READ LOCK shows BACKUP_FTWRL1).

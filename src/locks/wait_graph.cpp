@@ -658,7 +658,8 @@ class Builder {
     }
     for (const Holders& other : locks.waiting) {
       if (conflict_with_waiting(locks.object.type, asking.type, other.type) == Conflict::conflict)
-        add(other, How::queued_ahead, facts_.others_may_pass ? kFromLimitedQueue : nullptr);
+        add(other, How::queued_ahead,
+            facts_.others_may_pass && has_limited_queue(locks.object.type) ? kFromLimitedQueue : nullptr);
     }
     // An ALTER that waits for EXCLUSIVE holds SHARED_UPGRADABLE itself: that explains nothing.
     const bool explained = std::any_of(queue.blockers.begin(), queue.blockers.end(),

@@ -62,12 +62,16 @@ SourceState state_of_lock_waits(const std::vector<SourceState>& sources) {
   const auto transactions = find("transactions");
   const auto waits = find("row_lock_waits");
   SourceState state{kLockWaits, "read", {}, {}, true, {}};
-  if (transactions == sources.end() || transactions->status == "read") return state;
-  if (waits == sources.end() || waits->status == "read") return state;
+  for (const auto& one : {transactions, waits}) {
+    if (one != sources.end() && one->status == "read") return state;
+  }
   state.status = "partial";
-  state.reason = fmt::format("who waits for a row: {}", waits->reason.value_or("no reason given"));
-  state.remedy = waits->remedy;
-  state.curable = waits->curable;
+  state.reason = "who waits for a row was not read";
+  if (waits != sources.end()) {
+    state.reason = fmt::format("who waits for a row: {}", waits->reason.value_or("no reason given"));
+    state.remedy = waits->remedy;
+    state.curable = waits->curable;
+  }
   return state;
 }
 }  // namespace

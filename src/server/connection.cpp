@@ -84,8 +84,8 @@ class MemoryFile {
   std::string path_;
 };
 
-// The library's parser (libmariadb/ma_default.c) takes a line of less than 4096 bytes.
-constexpr std::size_t kLongestPassword = 2000;
+// The library's parser (libmariadb/ma_default.c) takes a line of 4094 bytes.
+constexpr std::size_t kLongestQuotedPassword = 4080;
 
 std::string quoted_for_option_file(std::string_view value) {
   std::string quoted = "\"";
@@ -186,29 +186,34 @@ Result<std::unique_ptr<sql::Connection>> connect_once(const ConnectionOptions& o
                  fmt::format("cannot {}: this build of Connector/C++ cannot verify who the server is", doing),
                  "Use a dbaudit that was built on Debian, or --ssl-mode REQUIRED for encryption only"};
   }
-  if (kLibrary == ClientLibrary::libmariadb && options.password.size() > kLongestPassword) {
-    return Error{ErrorKind::refused_credentials,
-                 fmt::format("cannot {}: the password is longer than {} bytes", doing, kLongestPassword),
-                 "Use a shorter one"};
-  }
-  const MemoryFile file(client_options(options));
-  if (kLibrary == ClientLibrary::libmariadb && file.path().empty()) {
-    return Error{ErrorKind::other,
-                 fmt::format("cannot {}: without a file in memory (memfd_create, /proc) the client library cannot be "
-                             "kept from sending the password in the clear",
-                             doing),
-                 "Mount /proc and allow more open files"};
+  std::optional<MemoryFile> file;
+  if constexpr (kLibrary == ClientLibrary::libmariadb) {
+    if (quoted_for_option_file(options.password).size() > kLongestQuotedPassword) {
+      return Error{ErrorKind::refused_credentials,
+                   fmt::format("cannot {}: the password is longer than the client library can read", doing),
+                   "Use one of at most 4000 bytes"};
+    }
+    file.emplace(client_options(options));
+    if (file->path().empty()) {
+      return Error{ErrorKind::other,
+                   fmt::format("cannot {}: without a file in memory (memfd_create, /proc) the client library cannot be "
+                               "kept from sending the password in the clear",
+                               doing),
+                   "Mount /proc and allow more open files"};
+    }
   }
   const auto started = std::chrono::steady_clock::now();
   try {
-    sql::ConnectOptionsMap map = connect_options(options, port, left, file.path());
+    sql::ConnectOptionsMap map = connect_options(options, port, left, file ? file->path() : "");
     return std::unique_ptr<sql::Connection>(driver()->connect(map));
   } catch (const sql::SQLException& exception) {
     Error error =
         to_error(exception, doing, offers_tls(options) ? During::connecting : During::connecting_in_plaintext);
-    if (error.code == 1045 && !options.password.empty() &&
+    if (file && error.code == 1045 && !options.password.empty() &&
         error.message.find("using password: NO") != std::string::npos) {
-      error.next_step = "The client library could not open the file with the password; allow more open files";
+      error.next_step +=
+          "; where all of that is right, the client library could not open the file with the password, "
+          "for want of open files";
     }
     // The library says "unreachable" and "lost" for a server that simply never answers.
     const Seconds taken = std::chrono::steady_clock::now() - started;

@@ -234,11 +234,9 @@ ConnectionOptions resolve(const ConnectionRequest& request, const std::string& n
     options.socket = default_socket();
   }
   if (options.socket.empty()) options.host = request.host.value_or("localhost");
-  const bool ipv6 = options.host.find(':') != std::string::npos;
-  options.name = !name.empty() ? name
-                 : options.socket.empty()
-                     ? fmt::format("{}{}{}:{}", ipv6 ? "[" : "", options.host, ipv6 ? "]" : "", options.port)
-                     : options.socket;
+  options.name = !name.empty()            ? name
+                 : options.socket.empty() ? address_of(options.host, options.port)
+                                          : options.socket;
 
   if (options.ssl_mode == SslMode::verify_ca) {
     problems.add(
@@ -257,6 +255,11 @@ ConnectionOptions resolve(const ConnectionRequest& request, const std::string& n
   check_file(options.ssl_cert, "--ssl-cert", problems);
   check_file(options.ssl_key, "--ssl-key", problems);
   return options;
+}
+
+std::string address_of(const std::string& host, int port) {
+  const bool ipv6 = host.find(':') != std::string::npos;
+  return fmt::format("{}{}{}:{}", ipv6 ? "[" : "", host, ipv6 ? "]" : "", port);
 }
 
 bool is_loopback(const ConnectionOptions& options) {

@@ -61,6 +61,8 @@ struct ConnectionOptions {
 // port was asked for), port 3306. What the client library cannot do (VERIFY_CA) and missing files are problems.
 ConnectionOptions resolve(const ConnectionRequest& request, const std::string& name, Problems& problems);
 
+// HOST:PORT, an IPv6 address in brackets.
+std::string address_of(const std::string& host, int port);
 bool is_loopback(const ConnectionOptions& options);
 
 // "10.0.0.5:3306", or the path of a socket: what makes two servers one.

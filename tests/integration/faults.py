@@ -1,4 +1,4 @@
-"""Servers that misbehave. Each is a context manager; `port` is on 127.0.0.1, unless `host` is another.
+"""Servers that misbehave. Each is a context manager; `port` is on 127.0.0.1.
 
   with faults.Silent() as fault:
       dbaudit("locks", "-h", "127.0.0.1", "-P", fault.port, "--timeout", "2s")
@@ -17,12 +17,11 @@ HOST = "127.0.0.1"
 class Fault:
     """Accepts for as long as the block lasts; talk() is the misbehaviour, one thread per connection."""
 
-    host = HOST
 
     def __enter__(self):
         self.connections = 0
         self._open, self._over = [], threading.Event()
-        self._listener = socket.create_server((self.host, 0), family=socket.AF_INET6 if ":" in self.host else socket.AF_INET)
+        self._listener = socket.create_server((HOST, 0))
         self.port = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()

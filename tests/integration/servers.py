@@ -195,6 +195,11 @@ class Server:
             self.admin(f"SET GLOBAL {name} = %s", (value,))
         self._connections, self._accounts, self._globals = [], [], {}
 
+    def lists_everybody(self):
+        """Whether all who are counted are in the process list: of those who have just left, some are counted still."""
+        counted = int(self.admin("SHOW GLOBAL STATUS LIKE 'Threads_connected'")[0][1])
+        return counted == sum(row[1] != "system user" and row[4] != "Daemon" for row in self.admin("SHOW PROCESSLIST"))
+
     def are_leaving(self, numbers):
         """Whether one of these sessions, which do nothing any more, still has a transaction. MariaDB forgets the name of a
         prepared one that is rolled back then, and nobody can end it any more."""

@@ -85,15 +85,27 @@ def test_a_tls_handshake_that_stalls_is_told_within_the_timeout(dbaudit):
     assert len(there.asked) == 32, there.asked  # a login is longer
 
 
-def test_ipv6_address_is_connected_to(dbaudit):
-    class Six(faults.RogueAuth):
-        host = "::1"
+HERE_FOR_IPV6 = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
+#include <string.h>
+int getaddrinfo(const char* node, const char* service, const struct addrinfo* hints, struct addrinfo** found) {
+  int (*real)(const char*, const char*, const struct addrinfo*, struct addrinfo**) = dlsym(RTLD_NEXT, "getaddrinfo");
+  return real(node && strcmp(node, "2001:db8::5") == 0 ? "127.0.0.1" : node, service, hints, found);
+}
+"""
 
-    for where in (lambda port: ["-h", "::1", "-P", port, "-u", "aud"], lambda port: ["--url", f"mysql://aud@[::1]:{port}"]):
-        with Six() as there:
-            run = dbaudit("audit", *where(there.port), "--timeout", "5s")
-        assert run.code == 3 and there.connections >= 1, run
-        assert "password in the clear" in re.sub(r"\s+", " ", run.out), run
+
+@pytest.mark.parametrize("arguments", [["-h", "2001:db8::5", "-P", "{}"], ["--url", "mysql://aud@[2001:db8::5]:{}"]], ids=["host", "url"])
+def test_ipv6_address_is_connected_to(dbaudit, instead, arguments):
+    """Not every machine has IPv6: whoever asks for exactly this address is led here."""
+    with faults.RogueAuth() as there:
+        where = [argument.format(there.port) for argument in arguments]
+        run = dbaudit("audit", *where, "-u", "aud", "--timeout", "5s", env=instead(HERE_FOR_IPV6))
+        text = re.sub(r"\s+", " ", run.out)
+        assert run.code == 3 and there.connections >= 1 and "password in the clear" in text, run
+        assert f"[2001:db8::5]:{there.port}" in text
 
 
 def test_dead_name_is_told(dbaudit):
@@ -172,7 +184,7 @@ PASSWORDS = {
     "control characters": "a\tb\rc\nd\b",
     "letters of others": "пароль🙂",
     "all of ASCII": "".join(map(chr, range(32, 127))),
-    "long": "x" * 200,
+    "long": "x" * 250,
     "ends in a backslash": "x\\",
     "a quote": '"',
 }
@@ -190,15 +202,15 @@ def test_any_password_reaches_the_server(server, dbaudit, name):
 
 def test_a_password_that_is_too_long_is_told(dbaudit):
     with faults.RogueAuth() as there:
-        run = dbaudit("audit", "-h", "127.0.0.1", "-P", there.port, "-u", "aud", password="x" * 2001)
-        assert run.code == 3 and "longer than 2000 bytes" in re.sub(r"\s+", " ", run.out) and there.connections == 0, run
+        run = dbaudit("audit", "-h", "127.0.0.1", "-P", there.port, "-u", "aud", password="x" * 4100)
+        assert run.code == 3 and "longer than the client library can read" in re.sub(r"\s+", " ", run.out) and there.connections == 0, run
 
 
 def test_no_server_asks_questions_on_the_terminal(dbaudit):
     with faults.AsksQuestions() as there:
         run = dbaudit("audit", "-h", "127.0.0.1", "-P", there.port, "-u", "aud", "--timeout", "5s", password="s3cret", input="Jane\n")
         assert run.code == 3 and there.connections >= 1 and there.answers == [], run
-        assert there.QUESTION not in run.out + run.err
+        assert there.QUESTION not in run.out + run.err and "(error 5010" in re.sub(r"\s+", " ", run.out), run
 
 
 def test_no_server_gets_a_file(dbaudit):
@@ -302,6 +314,7 @@ def test_statement_that_fails_takes_its_source_and_no_other(server, dbaudit, rul
     (dbaudit.home / "pools.toml").write_text(POOLS)  # CAP002 is the only one that needs accounts
     audit = lambda port: dbaudit("audit", "--format", "json", "--pools", "pools.toml", "-h", "127.0.0.1", "-P", port, "-u", "aud", "--ssl-mode", "DISABLED")
     state, message, remedy = ERRORS[code]
+    server.wait_for(server.lists_everybody, "nobody is leaving")
     with faults.RefusesQuery(server.port, pattern, code, state, message) as there:
         run = audit(there.port)
     report, whole = run.json(), audit(server.port).json()
@@ -318,6 +331,8 @@ def test_statement_that_fails_takes_its_source_and_no_other(server, dbaudit, rul
         assert remedy in entry["remedy"], entry
     else:
         assert entry["remedy"] is None and "does not have it" in entry["reason"], entry
+    if source == "status" and has_performance_schema(server):  # which tells there how many locks it had no room for
+        assert before.pop("metadata_locks")["status"] == "read" and seen.pop("metadata_locks")["status"] == "partial"
     said = lambda entries: {name: (one["status"], one["reason"], one["remedy"]) for name, one in entries.items()}
     assert said(seen) == said(before)
 

@@ -146,6 +146,28 @@ def test_a_stale_statement_is_not_the_last_one(how, start, dbaudit):
     assert session.thread_id() not in {row["id"] for row in told}, told
 
 
+def test_statements_without_times(start, dbaudit):
+    server = start("mysql-9.7")
+    server.admin("UPDATE performance_schema.setup_instruments SET TIMED = 'NO' WHERE NAME LIKE 'statement/%'")
+    session = server.connect()
+    session.cursor().execute("SELECT 'timeless'")
+    assert audit_sources(dbaudit, server)["statements"]["status"] == "read"
+    told = dbaudit("query", "--format", "json", "SELECT processlist_id AS id, sql_text, started_s FROM statements", server=server).json()
+    assert {"id": session.thread_id(), "sql_text": "SELECT 'timeless'", "started_s": None} in told
+
+
+def test_statements_without_dbaudits_own(start, dbaudit):
+    """Whose times are relative to it."""
+    server = start("mysql-9.7")
+    server.admin("INSERT INTO performance_schema.setup_actors (HOST, USER, ROLE, ENABLED, HISTORY) VALUES ('%', 'aud', '%', 'NO', 'NO')")
+    session = server.connect()
+    session.cursor().execute("SELECT 'of somebody else'")
+    seen = audit_sources(dbaudit, server)["statements"]
+    assert seen["status"] == "partial" and "no statement of dbaudit is recorded" in seen["reason"], seen
+    told = dbaudit("query", "--format", "json", "SELECT processlist_id AS id, sql_text, started_s FROM statements", server=server).json()
+    assert {"id": session.thread_id(), "sql_text": "SELECT 'of somebody else'", "started_s": None} in told
+
+
 @pytest.mark.parametrize("kind", ["mysql-9.7", "mariadb-11.8"])
 def test_switches_that_may_not_be_read(kind, start, dbaudit):
     """Whether an empty table means "nothing" cannot be known then."""

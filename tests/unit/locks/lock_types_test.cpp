@@ -120,4 +120,10 @@ TEST_CASE("what MariaDB's performance_schema shows may have become more") {
 }
 
 }  // namespace
+
+TEST_CASE("max_write_lock_count counts for objects only") {
+  for (const char* type : {"TABLE", "PROCEDURE", "USER LEVEL LOCK"}) CHECK(has_limited_queue(type));
+  for (const char* type : {"GLOBAL", "SCHEMA", "COMMIT", "BACKUP", "BACKUP LOCK"}) CHECK_FALSE(has_limited_queue(type));
+}
+
 }  // namespace dbaudit

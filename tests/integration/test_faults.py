@@ -495,7 +495,10 @@ def test_the_doors_of_a_full_server(kind, full_server, dbaudit):
     text = dbaudit("audit", server=server).out
     assert "(through the reserved slot)" in text
 
-    with contextlib.suppress(pymysql.MySQLError):
-        server.connect("aud", "pw")  # somebody else sits in it
+    def takes_it():
+        with contextlib.suppress(pymysql.MySQLError):
+            return server.connect("aud", "pw")
+
+    server.wait_for(takes_it, "somebody else sits in it")  # dbaudit may not have left it yet
     report = dbaudit("audit", "--format", "json", "--spare-port", spare, server=server).json()
     assert report["servers"][0]["door"] == f"spare port {spare}", report["servers"]

@@ -20,12 +20,19 @@ def results(report, rule=None, outcome=None, server=None):
     ]
 
 
+def entry_of(need, seen):
+    """What tells whether a rule has what it needs. Who waits for a row, either of two sources shows."""
+    if need != "lock_waits":
+        return seen[need]
+    return next((seen[name] for name in ("transactions", "row_lock_waits") if seen[name]["status"] == "read"), seen["row_lock_waits"])
+
+
 def unknowns_match_sources(report, rules):
     """Asserts the promise that nothing unobserved passes; gives the rules that were unknown for want of a source."""
     seen = sources(report)
     unknown = set()
     for rule_id, rule in rules.items():
-        missing = [seen[need] for need in rule["needs"] if need not in ("pool", "lock_waits") and seen[need]["status"] != "read"]
+        missing = [entry for need in rule["needs"] if need != "pool" and (entry := entry_of(need, seen))["status"] != "read"]
         mine = results(report, rule_id)
         if not missing or [result["outcome"] for result in mine] == ["not_applicable"]:
             continue

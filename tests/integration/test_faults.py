@@ -496,8 +496,11 @@ def test_the_doors_of_a_full_server(kind, full_server, dbaudit):
     assert "(through the reserved slot)" in text
 
     def takes_it():
-        with contextlib.suppress(pymysql.MySQLError):
+        try:
             return server.connect("aud", "pw")
+        except pymysql.MySQLError as error:
+            if error.args[0] != 1040:
+                raise
 
     server.wait_for(takes_it, "somebody else sits in it")  # dbaudit may not have left it yet
     report = dbaudit("audit", "--format", "json", "--spare-port", spare, server=server).json()

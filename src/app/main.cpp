@@ -23,9 +23,10 @@ void make_heap() {
   mallopt(M_TRIM_THRESHOLD, 8 * kStep);
   mallopt(M_MMAP_THRESHOLD, kStep);
   constexpr std::ptrdiff_t kPage = 4 << 10;
+  constexpr std::size_t kMore = 1 << 20;  // than is left of the heap that objects made before main() have begun
   auto* begin = static_cast<char*>(sbrk(0));
   begin += (kPage - static_cast<std::ptrdiff_t>(reinterpret_cast<std::uintptr_t>(begin) % kPage)) % kPage;
-  void* volatile grows_it = std::malloc(kPage);  // volatile: or compilers leave both calls out
+  void* volatile grows_it = std::malloc(kMore);  // volatile: or compilers leave both calls out
   std::free(grows_it);
   const std::ptrdiff_t size = static_cast<char*>(sbrk(0)) - begin;
   // In huge pages, where the kernel has some: the thousands of page faults of an audit cost more than what it does with

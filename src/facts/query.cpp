@@ -140,6 +140,41 @@ std::optional<double> Query::real(std::size_t column) const {
   return found;
 }
 
+// --- HeldRows
+
+// The first column of every such table is server_id.
+bool HeldRows::next() {
+  for (; batch_ != end_; ++batch_, next_ = 0) {
+    while (next_ < batch_->cells.size()) {
+      row_ = next_;
+      next_ += batch_->width;
+      if (batch_->cells[row_].bits == server_id_) return true;
+    }
+  }
+  return false;
+}
+
+std::string HeldRows::text(std::size_t column) const { return optional_text(column).value_or(""); }
+
+std::optional<std::string> HeldRows::optional_text(std::size_t column) const {
+  const Cell& found = cell(column);
+  if (found.kind != Cell::Kind::text) return std::nullopt;
+  return batch_->text.substr(static_cast<std::size_t>(found.bits), found.size);
+}
+
+std::optional<std::int64_t> HeldRows::integer(std::size_t column) const {
+  const Cell& found = cell(column);
+  if (found.kind != Cell::Kind::integer) return std::nullopt;
+  return found.bits;
+}
+
+std::optional<double> HeldRows::real(std::size_t column) const {
+  const Cell& found = cell(column);
+  if (found.kind == Cell::Kind::integer) return static_cast<double>(found.bits);
+  if (found.kind != Cell::Kind::real) return std::nullopt;
+  return std::bit_cast<double>(found.bits);
+}
+
 // --- Insert
 
 namespace {

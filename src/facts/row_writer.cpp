@@ -48,6 +48,14 @@ int bind(sqlite3_stmt* statement, int index, const Cell& cell, const std::string
   return sqlite3_bind_text64(statement, index, text.data() + cell.bits, cell.size, SQLITE_STATIC, SQLITE_UTF8);
 }
 
+RowBatch batch_like(const RowBatch& batch) {
+  RowBatch next;
+  next.sql = batch.sql;
+  next.width = batch.width;
+  next.held = batch.held;
+  return next;
+}
+
 // Where the system allows no more threads, rows are stored at once.
 template <typename Work>
 std::thread thread_or_none(Work work) {
@@ -98,17 +106,22 @@ void RowWriter::store_rows(const RowBatch& batch, std::size_t begin, std::size_t
 
 void RowWriter::take(RowBatch& batch) noexcept {
   try {
+    if (batch.held != nullptr) {
+      RowBatch next = batch_like(batch);
+      next.cells.reserve(batch.cells.size());
+      batch.held->push_back(std::exchange(batch, std::move(next)));
+      return;
+    }
     if (behind_ && batch.cells.size() > kFewCells && !thread_.joinable())
       thread_ = thread_or_none([this] { store_queued(); });
     if (thread_.joinable()) {
       const std::lock_guard lock(mutex_);
-      RowBatch next;
+      RowBatch next = batch_like(batch);
       if (!spare_.empty()) {
-        next = std::move(spare_.back());
+        std::swap(next.cells, spare_.back().cells);
+        std::swap(next.text, spare_.back().text);
         spare_.pop_back();
       }
-      next.sql = batch.sql;
-      next.width = batch.width;
       queue_.push_back(std::exchange(batch, std::move(next)));
       changed_.notify_all();
     } else {

@@ -37,7 +37,8 @@ struct RowBatch {
   std::string sql;  // the INSERT, up to and with VALUES
   std::size_t width = 0;
   std::vector<Cell> cells;
-  std::string text;  // of all cells
+  std::string text;                       // of all cells
+  std::vector<RowBatch>* held = nullptr;  // where it goes instead of the database
 
   void add(std::nullptr_t) { cells.emplace_back(); }
   void add(std::int64_t value) { cells.push_back({.kind = Cell::Kind::integer, .bits = value}); }
@@ -61,6 +62,14 @@ class RowWriter {
   [[nodiscard]] bool behind() const { return behind_; }
   void begin_behind() { behind_ = true; }
 
+  // Rows of `table` are not for the database.
+  void hold(const std::string& table) { held_[table]; }
+  // Null: they are.
+  [[nodiscard]] std::vector<RowBatch>* held(const std::string& table) {
+    const auto found = held_.find(table);
+    return found == held_.end() ? nullptr : &found->second;
+  }
+
   // Stores the rows, or lets them be stored, and empties the batch. What went wrong is thrown by settle().
   void take(RowBatch& batch) noexcept;
   // Returns when every row is stored; throws when one could not be.
@@ -82,6 +91,7 @@ class RowWriter {
 
   sqlite3* db_;
   std::map<std::string, Inserts> statements_;
+  std::map<std::string, std::vector<RowBatch>> held_;  // by table
   bool behind_ = false;
   std::thread thread_;  // begins with the first large batch: most servers are small
   std::mutex mutex_;    // of everything below

@@ -506,6 +506,8 @@ bool is_of_locks(const Table& table) {
   return std::find(std::begin(kNames), std::end(kNames), table.name) != std::end(kNames);
 }
 
+bool is_held(const Table& table) { return table.name == "sessions" || table.name == "transactions"; }
+
 bool is_of_servers(const Table& table) {
   return std::any_of(table.columns.begin(), table.columns.end(),
                      [](const Column& column) { return column.name == kServerId.name; });

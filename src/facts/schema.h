@@ -36,6 +36,8 @@ bool is_wide(const Table& table);
 bool has_one_row_a_server(const Table& table);
 // What of a live server says who waits for whom.
 bool is_of_locks(const Table& table);
+// Of these, what has thousands of rows on a large server and is read as a whole: `dbaudit locks` needs no SQL for it.
+bool is_held(const Table& table);
 // Rows belong to servers; all others are declared for the whole run.
 bool is_of_servers(const Table& table);
 // What rules that compare servers may read: little, because a run keeps it of every server until the last one is read.

@@ -123,8 +123,11 @@ Store::Store(Tables tables) {
   execute("PRAGMA journal_mode=OFF; PRAGMA temp_store=MEMORY; PRAGMA locking_mode=EXCLUSIVE");
   std::vector<const Table*> made;
   for (const Table& table : schema()) {
-    if (tables == Tables::all || (tables == Tables::of_locks ? is_of_locks(table) : !is_wide(table)))
+    if (tables == Tables::of_locks && is_held(table)) {
+      writer_->hold(table.name);
+    } else if (tables == Tables::all || (tables == Tables::of_locks ? is_of_locks(table) : !is_wide(table))) {
       made.push_back(&table);
+    }
   }
   create_tables(made);
   // SQLite reads the new schema when it is first asked for something: now, and not while a server waits.
@@ -175,7 +178,27 @@ Insert Store::insert(const std::string& table, const std::vector<std::string>& c
   // thousand columns.
   const std::string names = columns.empty() ? "" : fmt::format("(\"{}\") ", fmt::join(columns, "\",\""));
   insert.batch_->sql = fmt::format("INSERT INTO \"{}\" {}VALUES ", table, names);
+  insert.batch_->held = writer_->held(table);
+  if (insert.batch_->held != nullptr && !columns.empty())
+    throw std::runtime_error("fact store: only whole rows of " + table + " can be held");
   return insert;
+}
+
+std::optional<HeldRows> Store::held_rows(const std::string& table, std::int64_t server_id,
+                                         std::span<const char* const> columns) {
+  const std::vector<RowBatch>* batches = writer_->held(table);
+  if (batches == nullptr) return std::nullopt;
+  HeldRows rows;
+  rows.server_id_ = server_id;
+  const std::vector<Column>& all = find_table(table)->columns;
+  for (const char* name : columns) {
+    const auto found = std::find_if(all.begin(), all.end(), [name](const Column& one) { return one.name == name; });
+    if (found == all.end()) throw std::runtime_error(fmt::format("fact store: no column {} in {}", name, table));
+    rows.positions_.push_back(static_cast<std::size_t>(found - all.begin()));
+  }
+  rows.batch_ = batches->data();
+  rows.end_ = rows.batch_ + batches->size();
+  return rows;
 }
 
 namespace {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -92,6 +93,29 @@ class Query {
   std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::time_point::max();
 };
 
+// Rows of a held table, as they were inserted. Valid until more are.
+class HeldRows {
+ public:
+  bool next();
+
+  // As of a Query: NULL is an empty text, or nothing.
+  [[nodiscard]] std::string text(std::size_t column) const;
+  [[nodiscard]] std::optional<std::string> optional_text(std::size_t column) const;
+  [[nodiscard]] std::optional<std::int64_t> integer(std::size_t column) const;
+  [[nodiscard]] std::optional<double> real(std::size_t column) const;
+
+ private:
+  friend class Store;
+  [[nodiscard]] const Cell& cell(std::size_t column) const { return batch_->cells[row_ + positions_[column]]; }
+
+  std::int64_t server_id_ = 0;
+  std::vector<std::size_t> positions_;  // of the columns
+  const RowBatch* batch_ = nullptr;
+  const RowBatch* end_ = nullptr;
+  std::size_t row_ = 0;   // where in the batch it begins
+  std::size_t next_ = 0;  // and the next one
+};
+
 // Whole rows for one table. They are there at once; only after Store::write_behind() they may come later.
 class Insert {
  public:
@@ -128,7 +152,8 @@ class Insert {
 };
 
 // global_variables, global_status and global_status_rate have a thousand columns, which SQLite reads for milliseconds;
-// of_locks: what `dbaudit locks` needs and nothing else, because people wait for it.
+// of_locks: what `dbaudit locks` needs and nothing else, because people wait for it; tables with a row for each of
+// thousands of sessions are held as they come, and SQLite has none of that name.
 enum class Tables { all, without_wide, of_locks };
 
 // A server of a snapshot file.
@@ -158,6 +183,10 @@ class Store {
   // Until the commit, rows may be stored later, by another thread. Asking the store for anything waits for them; rows
   // of an Insert that still lives may be missing then, and none may be added while a Query is used.
   void write_behind() { writer_->begin_behind(); }
+
+  // `columns` of the rows of one server; nothing where SQLite has the table.
+  std::optional<HeldRows> held_rows(const std::string& table, std::int64_t server_id,
+                                    std::span<const char* const> columns);
 
   // For dbaudit's own statements: a failure to prepare throws.
   Query query(std::string_view sql);

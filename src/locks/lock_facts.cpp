@@ -1,6 +1,9 @@
 #include "locks/lock_facts.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <span>
 #include <unordered_map>
 #include <utility>
 
@@ -13,18 +16,16 @@ constexpr std::string_view kServer =
     "SELECT flavor, version, lower_case_table_names, max_write_lock_count FROM server WHERE server_id = :id";
 constexpr std::string_view kSources =
     "SELECT source, status, rows, reason, remedy FROM fact_source WHERE server_id = :id ORDER BY rowid";
-constexpr std::string_view kSessions =
-    "SELECT processlist_id, user, host, db, command, time_s, state, info, kind FROM sessions WHERE server_id = :id";
+constexpr const char* kSessions[] = {"processlist_id", "user",  "host", "db",  "command",
+                                     "time_s",         "state", "info", "kind"};
+constexpr const char* kTransactions[] = {"processlist_id", "trx_id",        "age_s",   "wait_s",
+                                         "rows_locked",    "rows_modified", "seen_in", "trx_state"};
 constexpr std::string_view kStatements =
     "SELECT processlist_id, sql_text, started_s FROM statements WHERE server_id = :id ORDER BY event_id";
 constexpr std::string_view kMetadataLocks =
     "SELECT processlist_id, owner_thread_id, owner, object_type, object_schema, object_name, lock_type, "
     "lock_status, lock_type_is, seen_in FROM metadata_locks "
     "WHERE server_id = :id AND lock_status IN ('GRANTED', 'PENDING') AND owner <> 'background'";
-constexpr std::string_view kTransactions =
-    "SELECT processlist_id, trx_id, age_s, wait_s, rows_locked, rows_modified, seen_in, trx_state "
-    "FROM transactions "
-    "WHERE server_id = :id";
 constexpr std::string_view kRowWaits =
     "SELECT waiting_processlist_id, blocking_processlist_id, blocking_thread_id, blocking_trx_id, "
     "waiting_lock_mode, blocking_lock_mode, lock_type, object_schema, object_name, blocking_lock_status, is_certain "
@@ -60,7 +61,7 @@ class Facts {
                                        row.text(4), row.text(5), row.text(6), row.text(7) == "GRANTED",
                                        row.text(8) == "current", row.text(9)});
     });
-    each(kTransactions, [this](const Query& row) {
+    each("transactions", kTransactions, [this](const auto& row) {
       facts_.transactions.push_back({row.integer(0), row.text(1), row.real(2), row.real(3), row.integer(4),
                                      row.integer(5), row.text(6) != "events_transactions_current",
                                      row.text(7) == "ROLLING BACK"});
@@ -90,6 +91,15 @@ class Facts {
     query.bind("id", server_id_);
     while (query.next().value()) take(query);
   }
+  // Of a table that may be held.
+  template <typename Take>
+  void each(const char* table, std::span<const char* const> columns, const Take& take) {
+    if (std::optional<HeldRows> held = store_.held_rows(table, server_id_, columns)) {
+      while (held->next()) take(*held);
+    } else {
+      each(fmt::format("SELECT {} FROM {} WHERE server_id = :id", fmt::join(columns, ", "), table), take);
+    }
+  }
 
   // Room for as many as the source had: growing step by step copies thousands of them again and again. A snapshot may
   // say anything.
@@ -113,7 +123,7 @@ class Facts {
 
   void sessions() {
     reserve(facts_.sessions, "sessions");
-    each(kSessions, [&](const Query& row) {
+    each("sessions", kSessions, [this](const auto& row) {
       LockSession& session = facts_.sessions.emplace_back();
       session.connection_id = row.integer(0).value_or(0);
       session.user = row.optional_text(1);

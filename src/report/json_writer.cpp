@@ -26,7 +26,7 @@ struct JsonWriter::Impl {
     std::visit(write, writer);
   }
 
-  rapidjson::StringBuffer out;
+  rapidjson::StringBuffer out{nullptr, 256 << 10};  // of addresses: growing step by step copies
   std::variant<Indented, OneLine> writer;
 };
 

@@ -182,7 +182,7 @@ def test_lines_come_while_another_server_is_silent(server, dbaudit):
     server.account("aud", grants_of(server))
     with faults.Silent() as silent:
         declare(dbaudit, {"silent": silent.port, "real": server.port})
-        argv = dbaudit.argv("audit", "--format", "jsonl", "--timeout", "4s")
+        argv = dbaudit.argv("audit", "--format", "jsonl", "--timeout", "12s")
         with subprocess.Popen(argv, env=dbaudit.environment(), cwd=dbaudit.home, stdout=subprocess.PIPE, text=True) as running:
             first = json.loads(running.stdout.readline())
             assert (first["type"], first["name"], first["reachable"]) == ("server", "real", True)

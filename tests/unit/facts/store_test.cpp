@@ -227,3 +227,36 @@ TEST_CASE("the known names are sorted, lower case and belong to somebody") {
     }
   }
 }
+
+TEST_CASE("held rows come back as they went in, however many, and SQLite knows nothing of them") {
+  constexpr std::int64_t kMany = 5000;  // several batches
+  Store store(Tables::of_locks);
+  store.begin();
+  store.write_behind();
+  {
+    Insert insert = store.insert("transactions");
+    for (std::int64_t i = 0; i < kMany; ++i)
+      insert.row(1 + i % 2, i, std::to_string(i), nullptr, 0.5, i, nullptr, nullptr, nullptr, nullptr, nullptr, "");
+  }
+  store.commit();
+  const char* const columns[] = {"age_s", "trx_id", "processlist_id", "wait_s", "trx_state", "seen_in"};
+  std::optional<HeldRows> rows = store.held_rows("transactions", 2, columns);
+  REQUIRE(rows);
+  std::int64_t expected = 1;
+  for (; rows->next(); expected += 2) {
+    CHECK(rows->real(0) == 0.5);
+    CHECK(rows->text(1) == std::to_string(expected));
+    CHECK(rows->integer(2) == expected);
+    CHECK(rows->real(3) == static_cast<double>(expected));
+    CHECK_FALSE(rows->optional_text(4));
+    CHECK(rows->optional_text(5) == "");
+    CHECK_FALSE(rows->integer(1));
+  }
+  CHECK(expected == kMany + 1);
+  CHECK_FALSE(rows->next());
+  CHECK_FALSE(store.held_rows("transactions", 3, columns)->next());
+  CHECK_THROWS(store.query("SELECT count(*) FROM transactions"));
+  CHECK_THROWS(store.insert("transactions", {"server_id", "trx_id"}));
+  CHECK_FALSE(store.held_rows("server", 1, {}));
+  CHECK_FALSE(Store().held_rows("transactions", 1, columns));
+}

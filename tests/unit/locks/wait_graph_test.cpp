@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <set>
+#include <tuple>
 
 #include "examples.h"
 
@@ -638,7 +639,7 @@ TEST_CASE("a transaction of no session that rolls back since a restart is not pr
 
 // MariaDB's InnoDB asks for SHARED on a stalled table in one of its own threads, which nobody can kill.
 TEST_CASE("a background thread that asks for a lock neither waits nor is anybody's root") {
-  Store store(Tables::of_locks);
+  Store store;
   store.insert("server", {"server_id", "flavor", "version"}).row(1, "mariadb", "11.8.6");
   store.insert("fact_source", {"server_id", "source", "status"}).row(1, "metadata_locks", "read");
   {
@@ -759,6 +760,53 @@ TEST_CASE("memory and time grow with locks plus waiters") {
   CHECK(forest.orphans.empty());
   // A hundred million steps take longer than this even on a slow machine with sanitizers.
   CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
+}
+
+// The store of `dbaudit locks` holds its thousands of rows, that of a snapshot has them in SQLite.
+TEST_CASE("held sessions and transactions are read as those in SQLite are") {
+  const auto facts_of = [](Tables tables) {
+    Store store(tables);
+    store.insert("server", {"server_id", "flavor", "version"}).row(2, "mariadb", "11.8.6");
+    store.insert("fact_source", {"server_id", "source", "status", "rows"}).row(2, "sessions", "read", 2);
+    {
+      Insert sessions = store.insert("sessions");
+      sessions.row(1, 7, 70, "other server", nullptr, nullptr, nullptr, "Query", 1.5, nullptr, nullptr, "client");
+      sessions.row(2, 7, nullptr, "app", "10.0.0.7:4711", "10.0.0.7", "shop", "Sleep", 1.25, "", nullptr, "client");
+      sessions.row(2, 8, 80, "", nullptr, nullptr, nullptr, "Query", nullptr, "Waiting for table metadata lock",
+                   "ALTER TABLE t ADD c INT", "self");
+    }
+    {
+      Insert transactions = store.insert("transactions");
+      transactions.row(2, 7, "421", "RUNNING", 60, nullptr, nullptr, nullptr, 3, 0, nullptr, "innodb_trx");
+      transactions.row(2, nullptr, nullptr, "ROLLING BACK", 0.5, 2, "READ COMMITTED", "READ ONLY", nullptr, 900, 1,
+                       "events_transactions_current");
+    }
+    return read_lock_facts(store, 2);
+  };
+  const LockFacts held = facts_of(Tables::of_locks);
+  const LockFacts stored = facts_of(Tables::all);
+  REQUIRE(held.sessions.size() == 2);
+  REQUIRE(stored.sessions.size() == 2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const LockSession& a = held.sessions[i];
+    const LockSession& b = stored.sessions[i];
+    CHECK(std::tie(a.connection_id, a.user, a.host, a.database, a.command, a.time_s, a.state, a.info, a.kind) ==
+          std::tie(b.connection_id, b.user, b.host, b.database, b.command, b.time_s, b.state, b.info, b.kind));
+  }
+  CHECK(held.sessions[0].user == "app");
+  CHECK(held.sessions[0].state == "");
+  CHECK_FALSE(held.sessions[0].info);
+  REQUIRE(held.transactions.size() == 2);
+  REQUIRE(stored.transactions.size() == 2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const LockTransaction& a = held.transactions[i];
+    const LockTransaction& b = stored.transactions[i];
+    CHECK(std::tie(a.connection_id, a.trx_id, a.age_s, a.wait_s, a.rows_locked, a.rows_modified, a.in_innodb,
+                   a.rolling_back) == std::tie(b.connection_id, b.trx_id, b.age_s, b.wait_s, b.rows_locked,
+                                               b.rows_modified, b.in_innodb, b.rolling_back));
+  }
+  CHECK(held.transactions[0].age_s == 60);
+  CHECK(held.transactions[1].rolling_back);
 }
 
 }  // namespace

@@ -177,7 +177,7 @@ void read_sources(Reading& reading, const WhileItAnswers& meanwhile) {
       reading.begin_more = [&pipeline, i] { pipeline.go_on(i); };
       outcome = entry.collect(reading);
       const bool lost = outcome.status != "read" && reading.connection.lost();
-      if (lost)
+      if (lost && std::chrono::steady_clock::now() < reading.request.deadline)
         gone = SourceOutcome::unavailable(fmt::format("the connection broke while {} was read", entry.source),
                                           "Run dbaudit again");
     }
@@ -201,7 +201,9 @@ std::vector<std::string> collect_server(const std::function<Store&()>& store_to_
   std::optional<Error> error;
   std::optional<Connection> own;
   std::optional<Connection>& connection = request.kept ? *request.kept : own;
-  if (!connection || connection->lost()) {
+  if (connection && !connection->lost()) {
+    connection->end_by(request.deadline);
+  } else {
     connection.reset();
     Result<Connection> opened = Connection::open(request.connection, request.deadline);
     if (opened) {

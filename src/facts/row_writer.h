@@ -3,6 +3,7 @@
 #pragma once
 
 #include <bit>
+#include <cmath>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -42,7 +43,10 @@ struct RowBatch {
 
   void add(std::nullptr_t) { cells.emplace_back(); }
   void add(std::int64_t value) { cells.push_back({.kind = Cell::Kind::integer, .bits = value}); }
-  void add(double value) { cells.push_back({.kind = Cell::Kind::real, .bits = std::bit_cast<std::int64_t>(value)}); }
+  void add(double value) {
+    if (std::isnan(value)) return add(nullptr);  // as SQLite does
+    cells.push_back({.kind = Cell::Kind::real, .bits = std::bit_cast<std::int64_t>(value)});
+  }
   void add(std::string_view value) {
     cells.push_back({.kind = Cell::Kind::text,
                      .size = static_cast<std::uint32_t>(value.size()),

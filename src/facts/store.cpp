@@ -186,6 +186,7 @@ Insert Store::insert(const std::string& table, const std::vector<std::string>& c
 
 std::optional<HeldRows> Store::held_rows(const std::string& table, std::int64_t server_id,
                                          std::span<const char* const> columns) {
+  writer_->settle();
   const std::vector<RowBatch>* batches = writer_->held(table);
   if (batches == nullptr) return std::nullopt;
   HeldRows rows;

@@ -1,4 +1,5 @@
-// The fact store: one SQLite database in memory, filled by collectors or from snapshot files, read by rules.
+// The fact store: one SQLite database in memory, filled by collectors or from snapshot files, read by rules. Only
+// `dbaudit locks` holds the rows of two tables itself, of which nothing is asked in SQL.
 //
 // This folder is the only user of SQLite. Misuse by dbaudit itself and running out of memory throw std::runtime_error
 // (caught in main); everything that depends on files or on other people's SQL is a Result.
@@ -98,7 +99,7 @@ class HeldRows {
  public:
   bool next();
 
-  // As of a Query: NULL is an empty text, or nothing.
+  // As of a Query, but a cell of another kind is not converted: it is as NULL, an empty text or nothing.
   [[nodiscard]] std::string text(std::size_t column) const;
   [[nodiscard]] std::optional<std::string> optional_text(std::size_t column) const;
   [[nodiscard]] std::optional<std::int64_t> integer(std::size_t column) const;

@@ -14,7 +14,8 @@ struct JsonWriter::Impl {
   using Indented = rapidjson::PrettyWriter<rapidjson::StringBuffer>;
   using OneLine = rapidjson::Writer<rapidjson::StringBuffer>;
 
-  explicit Impl(JsonLayout layout) {
+  // A whole report may be large, and growing step by step copies it again and again.
+  explicit Impl(JsonLayout layout) : out(nullptr, layout == JsonLayout::indented ? 256 << 10 : 4 << 10) {
     if (layout == JsonLayout::indented) {
       writer.emplace<Indented>(out).SetIndent(' ', 2);
     } else {
@@ -26,7 +27,7 @@ struct JsonWriter::Impl {
     std::visit(write, writer);
   }
 
-  rapidjson::StringBuffer out{nullptr, 256 << 10};  // of addresses: growing step by step copies
+  rapidjson::StringBuffer out;
   std::variant<Indented, OneLine> writer;
 };
 

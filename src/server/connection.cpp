@@ -357,6 +357,8 @@ struct Connection::Impl {
     std::future<Result<Rows>> answer;
   };
   std::deque<Begun> begun;
+  Deadline deadline;
+  bool given_up = false;  // at the deadline; the worker may still be waiting
 
   std::mutex mutex;  // of what follows
   std::condition_variable changed;
@@ -368,7 +370,8 @@ struct Connection::Impl {
   Result<Rows> run(std::string_view sql);
   Result<Rows> answer_to(std::string_view sql);
   void begin(std::string sql);
-  void forget();
+  bool forget();
+  Error time_is_over();
   void work();
 };
 
@@ -378,7 +381,7 @@ Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;
 
 bool Connection::lost() const { return impl_->lost; }
-bool Connection::idle() const { return impl_->begun.empty(); }
+bool Connection::idle() const { return impl_->begun.empty() && !impl_->given_up; }
 Seconds Connection::query_time() const { return impl_->query_time; }
 const std::string& Connection::door() const { return impl_->door; }
 const std::string& Connection::tls_cipher() const { return impl_->cipher; }
@@ -392,19 +395,30 @@ Result<Rows> Connection::query(std::string_view sql) {
   return rows;
 }
 
+void Connection::end_by(Deadline deadline) { impl_->deadline = deadline; }
+
 void Connection::begin(std::string sql) {
   if (!impl_->lost) impl_->begin(std::move(sql));
 }
 
 Result<Rows> Connection::Impl::answer_to(std::string_view sql) {
-  const auto found = std::find_if(begun.begin(), begun.end(), [sql](const Begun& one) { return one.sql == sql; });
+  auto found = std::find_if(begun.begin(), begun.end(), [sql](const Begun& one) { return one.sql == sql; });
   if (found == begun.end()) {
-    forget();
-    return run(sql);
+    if (!forget()) return time_is_over();
+    begin(std::string(sql));
+    if (begun.empty()) return run(sql);
+    found = begun.begin();
   }
   std::future<Result<Rows>> answer = std::move(found->answer);
   begun.erase(begun.begin(), found + 1);  // nobody asks for those before it: something failed
+  if (answer.wait_until(deadline) != std::future_status::ready) return time_is_over();
   return answer.get();
+}
+
+Error Connection::Impl::time_is_over() {
+  given_up = true;
+  return {ErrorKind::lost, fmt::format("cannot read from {}: no answer when the time for this run was over", name),
+          "Give it more time with --timeout"};
 }
 
 void Connection::Impl::begin(std::string sql) {
@@ -422,14 +436,17 @@ void Connection::Impl::begin(std::string sql) {
   changed.notify_one();
 }
 
-// Afterwards nobody uses the connection.
-void Connection::Impl::forget() {
+// Afterwards nobody uses the connection; false: somebody still does, and the time is over.
+bool Connection::Impl::forget() {
   {
     const std::lock_guard lock(mutex);
     to_do.clear();
   }
-  for (const Begun& one : begun) one.answer.wait();  // for the one that is at work
+  for (const Begun& one : begun) {  // for the one that is at work
+    if (one.answer.wait_until(deadline) != std::future_status::ready) return false;
+  }
   begun.clear();
+  return true;
 }
 
 void Connection::Impl::work() {
@@ -481,6 +498,7 @@ Result<Connection> Connection::open(const ConnectionOptions& options, Deadline d
   impl->name = options.name;
   impl->door = options.socket.empty() ? "normal port" : "socket";
   impl->read_timeout = std::min(options.read_timeout, until(deadline));
+  impl->deadline = deadline;
 
   auto connected = connect_once(options, options.port, deadline);
   for (const std::chrono::milliseconds pause : kRefusedPauses) {

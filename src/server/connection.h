@@ -70,8 +70,10 @@ class Connection {
   Connection& operator=(Connection&&) noexcept;
   ~Connection();
 
-  // Only SELECT, SHOW and XA RECOVER are ever given to it.
+  // Only SELECT, SHOW and XA RECOVER are ever given to it. At the deadline it gives up: the connection is lost then,
+  // and what was read before is not.
   Result<Rows> query(std::string_view sql);
+  void end_by(Deadline deadline);  // another one than open() was given
 
   // Begins a statement that query() will be asked for, after those that were begun before, so that the server works on
   // it while the rows before are looked at. When query() is asked for a later one, those before it are forgotten; when
@@ -81,8 +83,8 @@ class Connection {
   // Whether a query has found the connection broken or silent; nothing more can be read then.
   [[nodiscard]] bool lost() const;
 
-  // Whether nothing is begun. Otherwise its end waits for the statement that is at work: ten seconds at most, or what a
-  // silent server takes.
+  // Whether the server is at work on nothing. Otherwise its end waits for the statement that is at work: ten seconds at
+  // most, or what a silent server takes.
   [[nodiscard]] bool idle() const;
 
   // Time spent waiting in query(): sending, the server's own time, and buffering the answers.

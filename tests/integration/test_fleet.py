@@ -180,7 +180,7 @@ def test_many_that_hang_do_not_hold_up_the_one_that_answers(server, dbaudit):
 
 def test_lines_come_while_another_server_is_silent(server, dbaudit):
     server.account("aud", grants_of(server))
-    with faults.Silent() as silent:
+    with faults.HangsOnQuery() as silent:  # until --timeout
         declare(dbaudit, {"silent": silent.port, "real": server.port})
         argv = dbaudit.argv("audit", "--format", "jsonl", "--timeout", "12s")
         with subprocess.Popen(argv, env=dbaudit.environment(), cwd=dbaudit.home, stdout=subprocess.PIPE, text=True) as running:

@@ -109,11 +109,13 @@ def test_full_account_is_shown_everything_there_is(server, dbaudit):
 
 
 def test_printed_account_is_shown_what_the_full_one_is(server, dbaudit, least):
+    before = audit(dbaudit, server, **least)
     full = audit(dbaudit, server, user=server.root[0], password=server.root[1])
-    mine = audit(dbaudit, server, **least)
-    assert statuses(mine) == statuses(full)
+    after = audit(dbaudit, server, **least)
+    assert statuses(before) == statuses(full) == statuses(after)
     outcomes = lambda report: sorted((r["rule"], r["subject"], r["outcome"]) for r in report["results"])
-    assert outcomes(mine) == outcomes(full)
+    # The server counts connections, so that a rule's least number of them may be reached between two audits.
+    assert outcomes(full) in (outcomes(before), outcomes(after))
 
 
 def test_printed_account_can_do_nothing_but_look(server, least):

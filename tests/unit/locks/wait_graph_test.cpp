@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <set>
 #include <tuple>
 
@@ -778,6 +779,7 @@ TEST_CASE("held sessions and transactions are read as those in SQLite are") {
     {
       Insert transactions = store.insert("transactions");
       transactions.row(2, 7, "421", "RUNNING", 60, nullptr, nullptr, nullptr, 3, 0, nullptr, "innodb_trx");
+      transactions.row(2, 9, "9", "RUNNING", std::nan(""), 0, nullptr, nullptr, 0, 0, nullptr, "innodb_trx");
       transactions.row(2, nullptr, nullptr, "ROLLING BACK", 0.5, 2, "READ COMMITTED", "READ ONLY", nullptr, 900, 1,
                        "events_transactions_current");
     }
@@ -796,9 +798,9 @@ TEST_CASE("held sessions and transactions are read as those in SQLite are") {
   CHECK(held.sessions[0].user == "app");
   CHECK(held.sessions[0].state == "");
   CHECK_FALSE(held.sessions[0].info);
-  REQUIRE(held.transactions.size() == 2);
-  REQUIRE(stored.transactions.size() == 2);
-  for (std::size_t i = 0; i < 2; ++i) {
+  REQUIRE(held.transactions.size() == 3);
+  REQUIRE(stored.transactions.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
     const LockTransaction& a = held.transactions[i];
     const LockTransaction& b = stored.transactions[i];
     CHECK(std::tie(a.connection_id, a.trx_id, a.age_s, a.wait_s, a.rows_locked, a.rows_modified, a.in_innodb,
@@ -806,7 +808,8 @@ TEST_CASE("held sessions and transactions are read as those in SQLite are") {
                                                b.rows_modified, b.in_innodb, b.rolling_back));
   }
   CHECK(held.transactions[0].age_s == 60);
-  CHECK(held.transactions[1].rolling_back);
+  CHECK_FALSE(held.transactions[1].age_s);
+  CHECK(held.transactions[2].rolling_back);
 }
 
 }  // namespace

@@ -117,7 +117,8 @@ Look look_again(CollectRequest& server, const LocksArguments& arguments, const s
     Store store = read_server(server, arguments);
     look = look_at(store, arguments, table, attempt > 0);
   }
-  if (!look.report) server.kept.reset();
+  // The next look makes one of its own; the session of this one should not stay on the server until then.
+  if (!look.report || (*server.kept && (*server.kept)->lost())) server.kept.reset();
   return look;
 }
 

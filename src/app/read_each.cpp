@@ -270,7 +270,7 @@ std::vector<std::thread> start_threads(const std::shared_ptr<Work>& work) {
 
 }  // namespace
 
-bool left_threads_behind() { return abandoned; }
+bool left_threads_behind() { return abandoned || Connection::left_threads_behind(); }
 
 void read_each(const std::vector<CollectRequest>& requests, const ReadEach& how, const Clock& clock) {
   initialise_connector();

@@ -292,6 +292,9 @@ SourceOutcome collect_metadata_locks(Reading& reading) {
       count += *rows;
     } else if (!plugin) {
       return unavailable_from(rows.error(), reading, "metadata_locks");
+    } else if (reading.connection.lost()) {
+      const SourceOutcome failed = unavailable_from(rows.error(), reading, "metadata_locks");
+      return SourceOutcome::partial(count, failed.reason.value_or(""), failed.remedy.value_or(""));
     }
     if (rows && reading.metadata_locks_lost.value_or(0) > 0) {
       return SourceOutcome::partial(

@@ -19,11 +19,13 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <charconv>
 #include <cmath>
 #include <condition_variable>
 #include <deque>
 #include <future>
+#include <memory>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -340,7 +342,7 @@ std::optional<double> Rows::real(std::size_t column) const { return parse_number
 
 // --- Connection
 
-struct Connection::Impl {
+struct Connection::Impl : std::enable_shared_from_this<Impl> {
   std::unique_ptr<sql::Connection> connection;
   std::string name;
   std::string door;
@@ -358,7 +360,7 @@ struct Connection::Impl {
   };
   std::deque<Begun> begun;
   Deadline deadline;
-  bool given_up = false;  // at the deadline; the worker may still be waiting
+  bool given_up = false;  // at the deadline; the worker may still be waiting, and sends nothing more
 
   std::mutex mutex;  // of what follows
   std::condition_variable changed;
@@ -366,22 +368,48 @@ struct Connection::Impl {
   bool closing = false;
   std::thread worker;
 
-  ~Impl();
   Result<Rows> run(std::string_view sql);
   Result<Rows> answer_to(std::string_view sql);
   void begin(std::string sql);
   bool forget();
   Error time_is_over();
   void work();
+  void close();
 };
 
-Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+namespace {
+std::atomic<bool> left_behind{false};
+}
+
+Connection::Connection(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Connection::Connection(Connection&&) noexcept = default;
-Connection& Connection::operator=(Connection&&) noexcept = default;
-Connection::~Connection() = default;
+Connection& Connection::operator=(Connection&& other) noexcept {
+  if (this != &other) {
+    end();
+    impl_ = std::move(other.impl_);
+  }
+  return *this;
+}
+Connection::~Connection() { end(); }
+
+void Connection::end() {
+  if (!impl_) return;
+  impl_->close();
+  if (impl_->worker.joinable()) {
+    if (impl_->given_up) {
+      left_behind = true;
+      impl_->worker.detach();
+    } else {
+      impl_->worker.join();
+    }
+  }
+  impl_.reset();
+}
+
+bool Connection::left_threads_behind() { return left_behind; }
 
 bool Connection::lost() const { return impl_->lost; }
-bool Connection::idle() const { return impl_->begun.empty() && !impl_->given_up; }
+bool Connection::idle() const { return impl_->begun.empty(); }
 Seconds Connection::query_time() const { return impl_->query_time; }
 const std::string& Connection::door() const { return impl_->door; }
 const std::string& Connection::tls_cipher() const { return impl_->cipher; }
@@ -402,6 +430,7 @@ void Connection::begin(std::string sql) {
 }
 
 Result<Rows> Connection::Impl::answer_to(std::string_view sql) {
+  if (given_up) return time_is_over();
   auto found = std::find_if(begun.begin(), begun.end(), [sql](const Begun& one) { return one.sql == sql; });
   if (found == begun.end()) {
     if (!forget()) return time_is_over();
@@ -417,6 +446,11 @@ Result<Rows> Connection::Impl::answer_to(std::string_view sql) {
 
 Error Connection::Impl::time_is_over() {
   given_up = true;
+  {
+    const std::lock_guard lock(mutex);
+    to_do.clear();
+  }
+  begun.clear();
   return {ErrorKind::lost, fmt::format("cannot read from {}: no answer when the time for this run was over", name),
           "Give it more time with --timeout"};
 }
@@ -424,7 +458,7 @@ Error Connection::Impl::time_is_over() {
 void Connection::Impl::begin(std::string sql) {
   if (!worker.joinable()) {
     try {
-      worker = std::thread([this] { work(); });
+      worker = std::thread([mine = shared_from_this()] { mine->work(); });
     } catch (const std::system_error&) {
       return;  // without a thread it is asked when its turn comes
     }
@@ -462,13 +496,11 @@ void Connection::Impl::work() {
   }
 }
 
-Connection::Impl::~Impl() {
-  {
-    const std::lock_guard lock(mutex);
-    closing = true;
-    changed.notify_one();
-  }
-  if (worker.joinable()) worker.join();
+// The worker ends when it has its answer.
+void Connection::Impl::close() {
+  const std::lock_guard lock(mutex);
+  closing = true;
+  changed.notify_one();
 }
 
 Result<Rows> Connection::Impl::run(std::string_view sql) {
@@ -494,7 +526,7 @@ Result<Connection> Connection::open(const ConnectionOptions& options, Deadline d
     const Status resolved = check_host_resolves(options.host, std::min(options.connect_timeout, until(deadline)));
     if (!resolved) return resolved.error();
   }
-  auto impl = std::make_unique<Impl>();
+  auto impl = std::make_shared<Impl>();
   impl->name = options.name;
   impl->door = options.socket.empty() ? "normal port" : "socket";
   impl->read_timeout = std::min(options.read_timeout, until(deadline));

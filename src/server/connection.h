@@ -83,9 +83,11 @@ class Connection {
   // Whether a query has found the connection broken or silent; nothing more can be read then.
   [[nodiscard]] bool lost() const;
 
-  // Whether the server is at work on nothing. Otherwise its end waits for the statement that is at work: ten seconds at
-  // most, or what a silent server takes.
+  // Whether nothing is begun. Otherwise its end waits for the statement that is at work: ten seconds at most, or what a
+  // silent server takes. Not for one that was given up: that is left to a thread, which sends nothing more.
   [[nodiscard]] bool idle() const;
+  // Whether such a thread was left; the program must then end without running destructors.
+  static bool left_threads_behind();
 
   // Time spent waiting in query(): sending, the server's own time, and buffering the answers.
   [[nodiscard]] Seconds query_time() const;
@@ -97,8 +99,9 @@ class Connection {
 
  private:
   struct Impl;
-  explicit Connection(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit Connection(std::shared_ptr<Impl> impl);
+  void end();
+  std::shared_ptr<Impl> impl_;  // with the thread that waits for answers
 };
 
 }  // namespace dbaudit

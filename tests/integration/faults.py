@@ -273,6 +273,35 @@ class Proxy(Between):
             return
 
 
+class AnswersLate(Between):
+    """A real server whose answer to the first query that contains `pattern` comes byte by byte, so that no read times
+    out, until `let_go` is set. `asked` is set by that query, `afterwards` has what was asked behind it, and `left` is
+    set when the client has gone."""
+
+    def __init__(self, upstream_port, pattern):
+        super().__init__(upstream_port)
+        self.pattern, self.afterwards = pattern, []
+        self.asked, self.let_go, self.left = threading.Event(), threading.Event(), threading.Event()
+
+    def talk(self, connection):
+        super().talk(connection)
+        if self.asked.is_set():
+            self.left.set()
+
+    def instead(self, number, payload):
+        if self.asked.is_set():
+            self.afterwards.append(payload)
+        elif wire.asks(payload, self.pattern):
+            self.asked.set()
+
+    def pass_on(self, connection, upstream):
+        while data := upstream.recv(65536):
+            while self.asked.is_set() and data and not self.let_go.wait(0.3):
+                connection.sendall(data[:1])
+                data = data[1:]
+            connection.sendall(data)
+
+
 class RefusesQuery(Between):
     """A real server that answers each query that contains `pattern` with this error."""
 

@@ -17,12 +17,14 @@ import time
 import pymysql
 import pytest
 
+import faults
 from polling import wait_for
 from stalls import idle_reader, stall_of
 from test_harmless import grants_of, logged, queries
 
 ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
 MINE = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'aud'"
+QUIT = b"\x01"
 SHOWN, HIDDEN = "\x1b[?25h", "\x1b[?25l"
 
 
@@ -255,6 +257,27 @@ def test_a_look_that_hangs_holds_up_nobody(dbaudit):
             silent.accept()
             running.send_signal(signal.SIGTERM)
             assert running.wait(timeout=2) == 3
+
+
+def test_a_look_that_was_given_up_holds_up_nobody(server, terminal, aud):
+    """Of a server that answers too late, the next look wants nothing, and neither does whoever has seen enough."""
+    with faults.AnswersLate(server.port, "PROCESSLIST" if server.flavor == "mariadb" else "processlist") as late:
+        one = terminal("--watch=60", "--timeout", "8s", "-h", "127.0.0.1", "-P", late.port, "-u", "aud", "--ssl-mode", "DISABLED")
+        one.until("not complete")
+        late.let_go.set()
+        assert late.left.wait(10)
+        one.keys(b"q")
+        assert one.ended(timeout=2) == 3
+    assert [payload[1:] for payload in late.afterwards if payload != QUIT] == []
+
+
+def test_who_watches_a_server_that_fell_silent_can_leave(server, terminal, aud):
+    with faults.AnswersLate(server.port, "INNODB_TRX") as late:
+        one = terminal("--watch=60", "--timeout", "8s", "-h", "127.0.0.1", "-P", late.port, "-u", "aud", "--ssl-mode", "DISABLED")
+        one.until("not complete")
+        one.keys(b"q")
+        assert one.ended(timeout=2) == 3
+        late.let_go.set()
 
 
 @pytest.mark.parametrize("wrong", [["--watch=0.4"], ["--watch=soon"], ["--watch=-1"], ["--watch", "--format", "json"]])

@@ -177,6 +177,7 @@ void read_sources(Reading& reading, const WhileItAnswers& meanwhile) {
       reading.begin_more = [&pipeline, i] { pipeline.go_on(i); };
       outcome = entry.collect(reading);
       const bool lost = outcome.status != "read" && reading.connection.lost();
+      // Of a connection that was given up at the deadline, the next source says that the time was over.
       if (lost && std::chrono::steady_clock::now() < reading.request.deadline)
         gone = SourceOutcome::unavailable(fmt::format("the connection broke while {} was read", entry.source),
                                           "Run dbaudit again");
